@@ -1,0 +1,1 @@
+"""Primitives, traced values, the registry."""

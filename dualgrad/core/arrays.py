@@ -1,0 +1,107 @@
+"""Array arithmetic shared by interpreters: undo broadcasting, structural zeros, ownership.
+
+Everything here works on plain arrays and, through NumPy's protocols, on traced ones.
+"""
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dualgrad import errors
+from dualgrad.core.primitive import Value
+
+
+def ONE(*_: Any) -> Any:
+    """The slope 1, which costs no multiplication."""
+    return 1
+
+
+def MINUS_ONE(*_: Any) -> Any:
+    """The slope -1."""
+    return -1
+
+
+def ZERO(*_: Any) -> Any:
+    """No derivative with respect to this operand."""
+    return 0
+
+
+add_reduce = np.add.reduce
+
+
+def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
+    """The adjoint of broadcasting from `shape` to g.shape: sum over the axes that were stretched or added."""
+    if g.shape == shape:
+        return g
+    extra = len(g.shape) - len(shape)
+    if extra:
+        g = np.add.reduce(g, axis=tuple(range(extra)))
+    stretched = tuple(axis for axis, n in enumerate(shape) if n == 1 and g.shape[axis] != 1)
+    if stretched:
+        g = np.add.reduce(g, axis=stretched, keepdims=True)
+    return np.broadcast_to(g, shape) if g.shape != shape else g
+
+
+def spread(t: Any, shape: tuple[int, ...]) -> Any:
+    """Broadcast a tangent to the shape of its primal."""
+    return t if t.shape == shape else np.broadcast_to(t, shape)
+
+
+def conjugate(x: Any) -> Any:
+    """Complex conjugate; a real value is returned as it is."""
+    return np.conjugate(x) if np.result_type(x).kind == "c" else x
+
+
+def real_like(g: Any, operand: Any) -> Any:
+    """The cotangent of a real operand is real."""
+    return np.real(g) if g.dtype.kind == "c" and operand.dtype.kind != "c" else g
+
+
+def masked(product: Any, support: Any) -> Any:
+    """`product` where it can be non-zero, and 0 where a structural zero meets whatever slope."""
+    return product if support is None else np.where(support, product, 0)
+
+
+def union(a: Any, b: Any) -> Any:
+    """Where a sum of two terms can be non-zero; None means everywhere."""
+    return None if a is None or b is None else np.logical_or(a, b)
+
+
+def through(map_: Callable, support: Any) -> Any:
+    """The support of L t, where L only moves and adds elements: no cancellation among non-negative numbers."""
+    return None if support is None else np.not_equal(map_(np.where(support, 1.0, 0.0)), 0)
+
+
+def plain(x: Any) -> Any:
+    """The primal of a value through all differentiating levels (for decisions: an order, an index, a mask)."""
+    while isinstance(x, Value):
+        if x.shape != x.value.shape:  # type: ignore[attr-defined]
+            raise errors.TracedConversionError(
+                f"a mapped value {errors.describe(x)} would decide a shape or an order{errors.user_line()}, "
+                "which must be the same for every instance of vmap. Use np.where with a mask instead."
+            )
+        x = x.value
+    return x
+
+
+def any_true(mask: Any) -> bool:
+    """Is any element true (of all mapped instances, for a mapped mask)?"""
+    while isinstance(mask, Value):
+        mask = mask.value
+    return bool(np.count_nonzero(mask))
+
+
+def _baseline() -> int:
+    array = np.empty(1)
+    return sys.getrefcount(array)
+
+
+_SOLE = _baseline()
+
+
+def owned(g: Any) -> bool:
+    """Is `g`, held by one local name of the caller and this argument, referenced by nothing else and writeable?"""
+    return type(g) is np.ndarray and g.base is None and g.flags.writeable and sys.getrefcount(g) <= _SOLE + 1

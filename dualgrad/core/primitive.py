@@ -1,0 +1,173 @@
+"""A primitive is a pure array function with its derivative as data; `bind` applies it under the right interpreter.
+
+Arrays are positional, everything static is keyword-only and hashable.  The argument whose trace has the largest serial
+decides the interpreter; values of other traces are constants to it.  An interpreter turns a record into a handler once
+(`Traced.specialize`), so a new interpreter touches no rule and a new rule no interpreter.
+
+    kind           data                                                            derived from it
+    elementwise    slopes[k](out, *operands) = d out / d operand k                 JVP, VJP, broadcasting, mapping
+    select         wins[k](out, *operands): where operand k is the output; ties    the same, with structural zeros
+    linear         transpose(ct, *avals, **static)                                 JVP: the function itself
+    multilinear    transposes[k](ct, *operands, **static)                          JVP: a sum over operands
+    constant       nothing: no tangent
+    opaque         jvp(tangents, out, *primals, **static), vjp(ct, out, *primals, **static), either half suffices
+"""
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from dualgrad.core.registry import PRIMITIVES
+
+Array = Any  # ndarray, NumPy scalar or Traced
+
+
+class Trace:
+    """One call of one transform.  A value belongs to the trace it holds, by identity; newer traces are inner ones."""
+
+    __slots__ = ("__weakref__", "alive", "label", "serial")
+
+    def __init__(self, serial: float, label: str) -> None:
+        self.serial, self.label, self.alive = serial, label, True
+
+
+class Value:
+    """The mutable cell of every interpreter: a trace, a value one level down, and what the interpreter adds.
+
+    All slots live here so that an in-place write may turn a cell of one interpreter into a cell of another.
+    """
+
+    __slots__ = (
+        "__weakref__", "trace", "value",
+        "tangent", "support",  # Dual
+        "index",  # Variable
+        "code", "instruction",  # where the value was made
+        "origin", "views",  # links between an array and its views, see core.inplace
+    )  # fmt: skip
+
+    trace: Any
+    value: Any
+
+
+class Aval(NamedTuple):
+    """What a rule may know of a value that is not kept alive: its shape and dtype."""
+
+    shape: tuple[int, ...]
+    dtype: Any
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        size = 1
+        for length in self.shape:
+            size *= length
+        return size
+
+
+class Primitive:
+    """One pure array function and its derivative, as data (see the module docstring)."""
+
+    __slots__ = (
+        "batch", "fast", "function", "handlers", "jvp", "keeps", "kind", "local", "multiple", "name", "save",
+        "slopes", "ties", "transpose", "vjp",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable,
+        kind: str,
+        *,
+        slopes: tuple | None = None,
+        ties: Callable | None = None,
+        transpose: Any = None,
+        jvp: Callable | None = None,
+        vjp: Callable | None = None,
+        save: Callable | None = None,
+        batch: Callable | None = None,
+        local: bool = False,
+        multiple: bool = False,
+        register: bool = True,
+    ) -> None:
+        self.name, self.function, self.kind = name, function, kind
+        self.slopes, self.ties, self.transpose = slopes, ties, transpose
+        self.jvp, self.vjp, self.save, self.batch = jvp, vjp, save, batch
+        self.local = local  # a linear map that only moves and adds elements: structural zeros stay structural
+        self.multiple = multiple  # returns a tuple
+        self.keeps = tuple(kept(slope, skip=0) for slope in slopes) if slopes else kept(vjp, skip=1)
+        self.fast = _Specialized(self, 0)
+        self.handlers = _Specialized(self, 1)
+        if register:
+            PRIMITIVES.append(self)
+
+    def __call__(self, *args: Any, **static: Any) -> Any:
+        return bind(self, args, static)
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+
+class _Specialized(dict):
+    """Handlers by interpreter class, made on first use.
+
+    Slot 0 (`fast`) maps a class to handler(*args), slot 1 (`handlers`) to handler(trace, args, static).
+    """
+
+    __slots__ = ("primitive", "slot")
+
+    def __init__(self, primitive: Primitive, slot: int) -> None:
+        self.primitive, self.slot = primitive, slot
+
+    def __missing__(self, cls: type) -> Callable:
+        fast, general = cls.specialize(self.primitive)  # type: ignore[attr-defined]
+        if instrument is not None:
+            fast, general = instrument(self.primitive, fast, general)
+        self.primitive.fast[cls], self.primitive.handlers[cls] = fast, general
+        return (fast, general)[self.slot]
+
+
+# Set by `debug_nans` while it is active: (primitive, fast, general) -> the two handlers with checks around them.
+instrument: Callable | None = None
+
+
+# Set by `debug_nans`: (primitive, cotangent, place) -> raises if the cotangent is not finite.
+check_cotangent: Callable = None  # type: ignore[assignment]
+
+# Installed by the reverse interpreter: L^H applied to cotangents.  It lets any interpreter derive a missing half of a rule.
+linear_transpose: Callable = None  # type: ignore[assignment]
+
+
+def clear_handlers() -> None:
+    """Forget all specialized handlers, so that they are made again (with or without instruments)."""
+    for primitive in PRIMITIVES:
+        primitive.fast.clear()
+        primitive.handlers.clear()
+
+
+def kept(rule: Any, skip: int) -> tuple[bool, ...] | None:
+    """Which positional parameters a rule reads: those not spelled with a leading underscore.
+
+    A variadic parameter stands for all that follow; None means "all".
+    """
+    if rule is None or not callable(rule):
+        return ()
+    parameters = list(inspect.signature(rule).parameters.values())
+    if any(p.kind is p.VAR_POSITIONAL and not p.name.startswith("_") for p in parameters):
+        return None
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return tuple(not p.name.startswith("_") for p in positional[skip:])
+
+
+def bind(primitive: Primitive, args: tuple, static: dict) -> Any:
+    """Apply a primitive: under the interpreter of the newest trace among the arguments, or as plain NumPy."""
+    top = None
+    for arg in args:
+        if isinstance(arg, Value) and (top is None or arg.trace.serial > top.trace.serial):
+            top = arg
+    if top is None:
+        return primitive.function(*args, **static)
+    return primitive.handlers[type(top)](top.trace, args, static)

@@ -1,0 +1,365 @@
+"""What makes a value of an interpreter behave as an ndarray: NumPy's protocols, operators, attributes, methods.
+
+`Traced` is the base of `Dual`, `Variable`, `Batched`.  NumPy hands every ufunc to `__array_ufunc__` and every other
+function to `__array_function__`; both look the function up in the registry.  Operators call the same handlers directly
+(NumPy's operator mixin costs about 1 us a call).  Comparisons and branches look at the primal; a conversion that would
+lose a derivative raises and says what to write instead.
+"""
+from __future__ import annotations
+
+import operator
+import sys
+from collections.abc import Callable, Iterator
+from opcode import opmap
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from dualgrad import errors
+from dualgrad.core.inplace import assign, is_immutable
+from dualgrad.core.primitive import Primitive, Value
+from dualgrad.core.registry import CREATORS, FUNCTIONS, KEYWORDS, METHODS, REDUCTIONS, UFUNCS
+
+_getframe = sys._getframe
+
+
+class Traced(Value):
+    """Base of all traced values; a subclass adds `specialize` and how it lifts a constant."""
+
+    __slots__ = ()
+    __array_priority__ = 1000.0
+    __hash__ = None  # type: ignore[assignment]
+
+    # ---- what an interpreter provides -------------------------------------------------------------------------
+    @classmethod
+    def specialize(cls, primitive: Primitive) -> tuple[Callable, Callable]:
+        """The two handlers of a primitive: fast(*args), and general(trace, args, static)."""
+        raise NotImplementedError(f"{cls.__name__} does not interpret primitives")
+
+    def lift(self, constant: Any) -> Traced:
+        """A value of this value's trace that holds a constant (a buffer that may later receive traced elements)."""
+        raise NotImplementedError(f"{type(self).__name__} does not hold constants")
+
+    def components(self) -> list[Any]:
+        """The plain arrays this value is made of, primal first."""
+        return components(self.value)
+
+    # ---- NumPy's protocols ------------------------------------------------------------------------------------
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        entry = UFUNCS.get(ufunc)
+        if entry is None:
+            raise errors.unsupported(ufunc)
+        if method == "__call__":
+            if not kwargs:
+                return entry.fast[type(self)](*inputs)
+            return _ufunc_with_keywords(ufunc, entry, inputs, kwargs)
+        front = REDUCTIONS.get((ufunc, method))
+        if front is None:
+            raise errors.unsupported(ufunc, f"its method {method!r} has no derivative rule")
+        out = kwargs.pop("out", None)
+        _check_keywords(ufunc, kwargs, front)
+        result = front(*inputs, **kwargs)
+        return result if out is None else assign(out[0] if isinstance(out, tuple) else out, result, f"{ufunc.__name__}.{method}")
+
+    def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
+        front = FUNCTIONS.get(function)
+        if front is None:
+            if function in CREATORS:
+                return CREATORS[function](self, *args, **kwargs)
+            raise errors.unsupported(function)
+        out = None
+        if kwargs:
+            known = KEYWORDS[function]
+            if "out" in kwargs and (known is None or "out" not in known):
+                kwargs = dict(kwargs)
+                out = kwargs.pop("out")
+            if known is not None and not known.issuperset(kwargs):
+                raise errors.unknown_keyword(function, next(k for k in kwargs if k not in known))
+        result = located(front(*args, **kwargs), _getframe(1))
+        return result if out is None else assign(out, result, errors.name_of(function))
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        raise _conversion_error(self)
+
+    def __float__(self) -> float:
+        raise _conversion_error(self, "float()")
+
+    def __complex__(self) -> complex:
+        raise _conversion_error(self, "complex()")
+
+    def item(self, *args: Any) -> Any:
+        raise _conversion_error(self, ".item()")
+
+    def tolist(self) -> Any:
+        raise _conversion_error(self, ".tolist()")
+
+    # ---- decisions look at the primal -------------------------------------------------------------------------
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __int__(self) -> int:
+        return int(self.value)
+
+    def __index__(self) -> int:
+        return operator.index(self.value)
+
+    def __floor__(self) -> int:
+        return int(np.floor(self.value))
+
+    def __ceil__(self) -> int:
+        return int(np.ceil(self.value))
+
+    __trunc__ = __int__
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return np.round(self, digits or 0)
+
+    def __contains__(self, element: Any) -> bool:
+        return bool((self == element).any())
+
+    # ---- shape and dtype --------------------------------------------------------------------------------------
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return self.value.size
+
+    @property
+    def dtype(self) -> Any:
+        return self.value.dtype
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
+
+    @property
+    def T(self) -> Any:
+        return np.transpose(self)
+
+    @property
+    def mT(self) -> Any:
+        return np.matrix_transpose(self)
+
+    @property
+    def real(self) -> Any:
+        return np.real(self)
+
+    @real.setter
+    def real(self, part: Any) -> None:
+        assign(self, part + 1j * np.imag(self) if self.dtype.kind == "c" else part, "real")
+
+    @property
+    def imag(self) -> Any:
+        return np.imag(self)
+
+    @imag.setter
+    def imag(self, part: Any) -> None:
+        assign(self, np.real(self) + 1j * part, "imag")
+
+    # ---- indexing ---------------------------------------------------------------------------------------------
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of unsized object")
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[Any]:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d array")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __getitem__(self, index: Any) -> Any:
+        return located(METHODS["__getitem__"](self, index), _getframe(1))
+
+    def __setitem__(self, index: Any, values: Any) -> None:
+        METHODS["__setitem__"](self, index, values)
+
+    # ---- everything else an ndarray has -----------------------------------------------------------------------
+    def __getattr__(self, name: str) -> Any:
+        method = METHODS.get(name)
+        if method is not None:
+            return _bound(self, name, method)
+        if name.startswith("__") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        raise UnsupportedAttribute(
+            f"ndarray.{name} is not supported on traced values{errors.user_line()}: "
+            "write it with a NumPy function that has a derivative rule."
+        )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({errors.describe(self)}, {self.value!r})"
+
+    def __reduce__(self) -> Any:
+        raise errors.TracedConversionError("a traced value cannot be pickled: it belongs to a transform that is still running.")
+
+    def __deepcopy__(self, memo: dict) -> Any:
+        return METHODS["copy"](self)
+
+    __copy__ = __deepcopy__
+
+
+class UnsupportedAttribute(errors.UnsupportedError, AttributeError):
+    """An ndarray attribute without a derivative rule (an AttributeError too, so that hasattr answers)."""
+
+
+def located(result: Any, frame: FrameType) -> Any:
+    """Note in a traced result where it was made, for the message should it escape."""
+    if isinstance(result, Value):
+        result.code, result.instruction = frame.f_code, frame.f_lasti  # type: ignore[attr-defined]
+    return result
+
+
+def components(value: Any) -> list[Any]:
+    """The plain arrays a value is made of."""
+    return value.components() if isinstance(value, Traced) else [value]
+
+
+def _bound(self: Traced, name: str, method: Callable) -> Callable:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        out = kwargs.pop("out", None)
+        if kwargs:
+            _check_keywords(f"ndarray.{name}", kwargs, method)
+        result = located(method(self, *args, **kwargs), _getframe(1))
+        return result if out is None else assign(out, result, f"ndarray.{name}")
+
+    return call
+
+
+def _check_keywords(function: Any, kwargs: dict, front: Callable) -> None:
+    known = KEYWORDS.get(front, ())
+    if known == ():
+        code = front.__code__
+        known = None if code.co_flags & 8 else frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+        KEYWORDS[front] = known
+    if known is not None:
+        for keyword in kwargs:
+            if keyword not in known:
+                raise errors.unknown_keyword(function, keyword)
+
+
+def _ufunc_with_keywords(ufunc: Any, entry: Any, inputs: tuple, kwargs: dict) -> Any:
+    """A ufunc call with where=, out=, dtype=: the plain call, then a selection and an assignment."""
+    kwargs = dict(kwargs)
+    out, mask, dtype = kwargs.pop("out", None), kwargs.pop("where", True), kwargs.pop("dtype", None)
+    for keyword, neutral in (("casting", "same_kind"), ("order", "K"), ("subok", True)):
+        if keyword in kwargs and kwargs.pop(keyword) != neutral:
+            raise errors.unknown_keyword(ufunc, keyword)
+    if dtype is not None:
+        inputs = tuple(x.astype(dtype) if hasattr(x, "astype") else np.asarray(x, dtype) for x in inputs)
+    if isinstance(entry, Primitive) or not kwargs:
+        if kwargs:
+            raise errors.unknown_keyword(ufunc, next(iter(kwargs)))
+    else:
+        _check_keywords(ufunc, kwargs, entry.function)
+    outs = (None,) * ufunc.nout if out is None else out if isinstance(out, tuple) else (out,)
+    if mask is True:
+        result = entry(*inputs, **kwargs)
+    else:
+        with np.errstate(all="ignore"):  # the elements that are masked out are computed too, and dropped
+            result = entry(*inputs, **kwargs)
+    results = result if isinstance(result, tuple) else (result,)
+    finished = []
+    for value, target in zip(results, outs, strict=True):
+        if mask is not True:
+            value = np.where(mask, value, 0 if target is None else target)
+        finished.append(value if target is None else assign(target, value, ufunc.__name__))
+    return tuple(finished) if isinstance(result, tuple) else finished[0]
+
+
+# ---- operators ------------------------------------------------------------------------------------------------
+_BINARY = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.true_divide, "floordiv": np.floor_divide,
+    "mod": np.remainder, "pow": np.power, "matmul": np.matmul, "divmod": np.divmod,
+    "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor, "lshift": np.left_shift, "rshift": np.right_shift,
+}  # fmt: skip
+_COMPARISONS = {
+    "lt": np.less, "le": np.less_equal, "eq": np.equal, "ne": np.not_equal, "gt": np.greater, "ge": np.greater_equal,
+}  # fmt: skip
+_UNARY = {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}
+
+
+def install_operators() -> None:
+    """Give `Traced` its operators; called once all rules are declared."""
+    for name, ufunc in (_BINARY | _COMPARISONS).items():
+        fast = UFUNCS[ufunc].fast
+        setattr(Traced, f"__{name}__", _forward(fast))
+        if name in _BINARY:
+            setattr(Traced, f"__r{name}__", _reflected(fast))
+            if name != "divmod":
+                setattr(Traced, f"__i{name}__", _inplace(fast, name))
+    for name, ufunc in _UNARY.items():
+        setattr(Traced, f"__{name}__", _unary(UFUNCS[ufunc].fast))
+
+
+def _forward(fast: dict) -> Callable:
+    def method(self, other):  # type: ignore[no-untyped-def]
+        return fast[type(self)](self, other)
+
+    return method
+
+
+def _reflected(fast: dict) -> Callable:
+    def method(self, other):  # type: ignore[no-untyped-def]
+        return fast[type(self)](other, self)
+
+    return method
+
+
+def _unary(fast: dict) -> Callable:
+    def method(self):  # type: ignore[no-untyped-def]
+        return fast[type(self)](self)
+
+    return method
+
+
+def _inplace(fast: dict, name: str) -> Callable:
+    def method(self, other):  # type: ignore[no-untyped-def]
+        result = fast[type(self)](self, other)
+        return result if is_immutable(self) else assign(self, result, f"__i{name}__")
+
+    return method
+
+
+# ---- conversions that would lose a derivative -----------------------------------------------------------------
+def _conversion_error(value: Traced, conversion: str | None = None) -> errors.TracedConversionError:
+    """Say which call of the user's wanted a plain value, and what to write instead."""
+    frame, library = sys._getframe(2), None
+    while frame is not None and errors.is_library_code(frame.f_code):
+        library, frame = frame, frame.f_back  # type: ignore[assignment]
+    what = errors.describe(value)
+    if frame is not None and frame.f_code.co_code[frame.f_lasti] == opmap["STORE_SUBSCR"]:
+        return errors.TracedConversionError(
+            f"a traced value {what} was assigned into a plain NumPy buffer{errors.user_line()}, which cannot carry its "
+            "derivative. Make the buffer with np.zeros_like(x) or np.zeros(shape, like=x), where x is traced."
+        )
+    if library is not None:
+        name = f"{library.f_globals.get('__name__', '')}.{library.f_code.co_name}"
+        return errors.TracedConversionError(
+            f"{name} wanted a plain array, but was given a traced value {what}{errors.user_line()}: its derivative would be lost. "
+            "Use a supported NumPy function, or its drop-in in dualgrad.numpy or dualgrad.scipy."
+        )
+    if conversion == "float()":
+        return errors.TracedConversionError(
+            f"float() of a traced value {what}{errors.user_line()} would lose its derivative. Leave float() out; "
+            "for a math.* function use NumPy's (np.sin for math.sin); to drop the derivative on purpose, use stop_gradient."
+        )
+    if conversion is not None:
+        return errors.TracedConversionError(
+            f"{conversion} of a traced value {what}{errors.user_line()} would lose its derivative. Leave it out; "
+            "to drop the derivative on purpose, use stop_gradient."
+        )
+    return errors.TracedConversionError(
+        f"np.array or np.asarray of a traced value {what}, or a list of them given to a NumPy function{errors.user_line()}, "
+        "would lose its derivative. Use np.stack([...]), np.array([...], like=x) with x traced, or dualgrad.numpy.array; "
+        "drop np.asarray, traced values are arrays already."
+    )

@@ -1,0 +1,1 @@
+"""One file per meaning of applying a primitive."""

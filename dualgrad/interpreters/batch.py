@@ -1,0 +1,129 @@
+"""Mapping: a value with a hidden leading axis, and every operation applied to all instances at once.
+
+`Batched(value)` stands for value[0], value[1], …; its shape is value.shape[1:].  Elementwise functions align ranks, other
+primitives bring a batch rule that moves the mapped axis along; one without a rule is applied instance by instance.
+"""
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dualgrad import errors
+from dualgrad.core.primitive import Primitive, Trace, Value, bind
+from dualgrad.core.traced import Traced, located
+
+_getframe = sys._getframe
+_new = object.__new__
+
+
+class Batched(Traced):
+    """A value mapped over the leading axis of `value`."""
+
+    __slots__ = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape[1:]
+
+    @property
+    def size(self) -> int:
+        return self.value.size // (self.value.shape[0] or 1)
+
+    def __bool__(self) -> bool:
+        raise _decision("bool() or an `if`")
+
+    def __int__(self) -> int:
+        raise _decision("int()")
+
+    __index__ = __floor__ = __ceil__ = __trunc__ = __int__  # type: ignore[assignment]
+
+    @classmethod
+    def specialize(cls, primitive: Primitive) -> tuple[Callable, Callable]:
+        return _specialize(primitive)
+
+    def lift(self, constant: Any) -> Batched:
+        size = self.value.shape[0]
+        return batched(self.trace, np.broadcast_to(constant, (size, *np.shape(constant))))
+
+
+def batched(trace: Trace, value: Any) -> Batched:
+    """A mapped value of a trace."""
+    out = _new(Batched)
+    out.trace, out.value = trace, value
+    return out
+
+
+def _decision(what: str) -> errors.TracedConversionError:
+    return errors.TracedConversionError(
+        f"{what} of a mapped value{errors.user_line()}: inside vmap it has a different answer for every instance. "
+        "Use np.where (or np.select) instead of a branch."
+    )
+
+
+def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
+    rule = _rule(primitive)
+
+    def general(trace: Trace, args: tuple, static: dict) -> Any:
+        values, mapped, size = [], [], 0
+        for arg in args:
+            if type(arg) is Batched and arg.trace is trace:
+                values.append(arg.value)
+                mapped.append(True)
+                size = arg.value.shape[0]
+            else:
+                if isinstance(arg, Value) and not arg.trace.alive:
+                    raise _escaped(arg)
+                values.append(arg)
+                mapped.append(False)
+        if not trace.alive:
+            raise _escaped(next(a for a in args if isinstance(a, Value)))
+        out = rule(size, mapped, values, static)
+        return tuple(batched(trace, z) for z in out) if primitive.multiple else batched(trace, out)
+
+    def fast(*args: Any) -> Any:
+        return located(bind(primitive, args, {}), _getframe(2))
+
+    return fast, general
+
+
+def _escaped(value: Any) -> errors.EscapedTraceError:
+    code = getattr(value, "code", None)
+    made = f", made at {errors.line_of(code, value.instruction)}," if code is not None else ""
+    return errors.EscapedTraceError(
+        f"a mapped value {errors.describe(value)}{made} was used{errors.user_line()} after its vmap had returned. "
+        "Return it from the function instead of storing it outside."
+    )
+
+
+def _rule(primitive: Primitive) -> Callable:
+    """rule(size, mapped, values, static) -> the output with the mapped axis leading."""
+    if primitive.batch is not None:
+
+        def rule(size: int, mapped: list[bool], values: list, static: dict) -> Any:
+            out = primitive.batch(primitive, mapped, *values, **static)  # type: ignore[misc]
+            return _one_by_one(primitive, size, mapped, values, static) if out is NotImplemented else out
+
+        return rule
+    if primitive.slopes is not None or primitive.kind == "constant":
+        return lambda size, mapped, values, static: primitive(*align(mapped, values), **static)
+    return lambda size, mapped, values, static: _one_by_one(primitive, size, mapped, values, static)
+
+
+def align(mapped: list[bool], values: list) -> list:
+    """Insert axes behind the mapped one so that the ranks of the instances agree and broadcasting is NumPy's."""
+    ranks = [np.ndim(v) - m for v, m in zip(values, mapped, strict=True)]
+    rank = max(ranks)
+    return [
+        np.reshape(v, (v.shape[0],) + (1,) * (rank - r) + v.shape[1:]) if m and r < rank else v
+        for v, m, r in zip(values, mapped, ranks, strict=True)
+    ]
+
+
+def _one_by_one(primitive: Primitive, size: int, mapped: list[bool], values: list, static: dict) -> Any:
+    outs = [primitive(*[v[i] if m else v for v, m in zip(values, mapped, strict=True)], **static) for i in range(size)]
+    if primitive.multiple:
+        return tuple(np.stack(column) for column in zip(*outs, strict=True))
+    return np.stack(outs)

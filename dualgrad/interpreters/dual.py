@@ -1,0 +1,316 @@
+"""Forward mode: a dual number carries a primal and a tangent, and every operation pushes the tangent forward.
+
+    f(x + t e) = f(x) + (f'(x) t) e,    e**2 = 0
+
+A tangent of None is zero.  `support` tells where a tangent can be non-zero when a selection or an index has made the rest
+*structurally* zero (None: everywhere): such a zero stays zero against an infinite slope, a computed one gives nan.
+"""
+from __future__ import annotations
+
+import math
+import sys
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dualgrad import errors
+from dualgrad.core import primitive as core
+from dualgrad.core.arrays import MINUS_ONE, ONE, ZERO, masked, spread, union
+from dualgrad.core.inplace import snapshot
+from dualgrad.core.primitive import Primitive, Trace, Value, bind
+from dualgrad.core.traced import Traced, components, located
+
+_getframe = sys._getframe
+_new = object.__new__
+
+
+class Dual(Traced):
+    """A dual number: a primal array and its tangent, usable by hand with NumPy functions and operators.
+
+    >>> x = Dual(2.0, 1.0)
+    >>> y = x**3 + np.sin(x) * 0
+    >>> print(y.primal, y.tangent)
+    8.0 12.0
+
+    The tangent has the shape of the primal.  Duals made by hand belong together, so they combine:
+    Dual(a, 1) * Dual(b, 0) is the derivative with respect to a.  Dual numbers may hold dual numbers.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, primal: Any, tangent: Any = None) -> None:
+        self.value = primal = _floating(primal, "primal")
+        if tangent is not None:
+            tangent = tangent if isinstance(tangent, Value) else np.asarray(tangent, primal.dtype)[()]
+            if tangent.shape != primal.shape:
+                raise errors.StructureError(
+                    f"Dual: the tangent has shape {tangent.shape}, the primal {primal.shape}; give a tangent of the primal's shape."
+                )
+        self.tangent, self.support = tangent, None
+        self.trace = _hand_trace(max(_serial(primal), _serial(tangent)))
+
+    @property
+    def primal(self) -> Any:
+        """The value one level down."""
+        return self.value
+
+    @classmethod
+    def specialize(cls, primitive: Primitive) -> tuple[Callable, Callable]:
+        return _specialize(primitive)
+
+    def lift(self, constant: Any) -> Dual:
+        return dual(self.trace, constant, None)
+
+    def components(self) -> list[Any]:
+        return components(self.value) + ([] if self.tangent is None else components(self.tangent))
+
+    def __repr__(self) -> str:
+        return f"Dual({self.value!r}, {self.tangent!r})"
+
+
+def dual(trace: Trace, value: Any, tangent: Any, support: Any = None) -> Any:
+    """A dual number of a trace (the constructor that transforms and handlers use)."""
+    out = _new(Dual)
+    out.trace, out.value, out.tangent, out.support = trace, value, tangent, support
+    return out
+
+
+def _floating(x: Any, what: str) -> Any:
+    x = x if isinstance(x, Value) else np.array(x)[()]
+    if x.dtype.kind not in "fc":  # type: ignore[union-attr]
+        if x.dtype.kind in "iub":  # type: ignore[union-attr]
+            raise errors.InputTypeError(f"Dual: the {what} is {errors.describe(x)}; a derivative needs a floating {what}: use float(x).")
+        raise errors.InputTypeError(f"Dual: the {what} must be a floating or complex array, not {errors.describe(x)}.")
+    return x
+
+
+def _serial(x: Any) -> float:
+    return x.trace.serial if isinstance(x, Value) else 0.0
+
+
+_HAND: weakref.WeakValueDictionary[float, Trace] = weakref.WeakValueDictionary()
+_OUTERMOST = _HAND[0.5] = Trace(0.5, "Dual")
+
+
+def _hand_trace(serial: float) -> Trace:
+    """The trace of duals made by hand of values of that serial: inside it, but outside all traces made after it."""
+    own = (serial + math.floor(serial) + 1) / 2
+    return _HAND.setdefault(own, Trace(own, "Dual"))
+
+
+# ---- from a primitive to its handlers -----------------------------------------------------------------------------
+
+
+def _check_alive(*args: Any) -> None:
+    for value in args:
+        if isinstance(value, Value) and not value.trace.alive:
+            code = getattr(value, "code", None)
+            made = f", made at {errors.line_of(code, value.instruction)}," if code is not None else ""
+            raise errors.EscapedTraceError(
+                f"a traced value {errors.describe(value)}{made} was used{errors.user_line()} after its transform ({value.trace.label}) "
+                "had returned. Return it from the function (has_aux=True for extras) instead of storing it outside, or store "
+                "stop_gradient(value)."
+            )
+
+
+def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
+    def general(trace: Trace, args: tuple, static: dict) -> Any:
+        values, tangents, supports = [], [], []
+        for arg in args:
+            if type(arg) is Dual and arg.trace is trace:
+                values.append(arg.value)
+                tangents.append(arg.tangent)
+                supports.append(arg.support)
+            else:
+                values.append(arg)
+                tangents.append(None)
+                supports.append(None)
+        if primitive.kind == "constant":
+            return primitive(*values, **static)
+        _check_alive(*args)
+        out = primitive(*values, **static)
+        with np.errstate(all="ignore"):
+            tangent, support = pushed(primitive, tangents, supports, out, values, static)
+        if not primitive.multiple:
+            return dual(trace, out, tangent, support)
+        tangent = tangent or (None,) * len(out)
+        return tuple(
+            z if z is None or z.dtype.kind not in "fc" else dual(trace, z, t) for z, t in zip(out, tangent, strict=True)
+        )
+
+    def fallback(*args: Any) -> Any:
+        return located(bind(primitive, args, {}), _getframe(2))
+
+    if primitive.kind == "elementwise" and len(primitive.slopes) == 1:  # type: ignore[arg-type]
+        return _unary(primitive, general), general
+    if primitive.kind == "elementwise" and len(primitive.slopes) == 2:  # type: ignore[arg-type]
+        return _binary(primitive, general), general
+    return fallback, general
+
+
+def _unary(primitive: Primitive, general: Callable) -> Callable:
+    function, slope = primitive.function, primitive.slopes[0]  # type: ignore[index]
+    unit = slope is ONE
+
+    def fast(x: Any) -> Any:
+        trace, t = x.trace, x.tangent
+        if x.support is not None or not trace.alive:
+            return general(trace, (x,), {})
+        value = x.value
+        out = _new(Dual)
+        out.trace = trace
+        out.value = z = function(value)
+        out.tangent = t if t is None or unit else t * slope(z, value)
+        out.support = None
+        frame = _getframe(2)
+        out.code = frame.f_code
+        out.instruction = frame.f_lasti
+        return out
+
+    return fast
+
+
+def _binary(primitive: Primitive, general: Callable) -> Callable:
+    function, (first, second) = primitive.function, primitive.slopes  # type: ignore[misc]
+
+    def push(slope: Callable, t: Any, z: Any, x: Any, y: Any) -> Any:
+        if slope is ONE:
+            return t
+        if slope is MINUS_ONE:
+            return -t
+        return t * slope(z, x, y)
+
+    def fast(x: Any, y: Any) -> Any:
+        tangent = None
+        if type(x) is Dual:
+            trace = x.trace
+            if type(y) is Dual and y.trace is trace:
+                x_value, y_value = x.value, y.value
+                if x.support is not None or y.support is not None or not trace.alive:
+                    return general(trace, (x, y), {})
+                z = function(x_value, y_value)
+                if x.tangent is not None and first is not ZERO:
+                    tangent = push(first, x.tangent, z, x_value, y_value)
+                if y.tangent is not None and second is not ZERO:
+                    other = push(second, y.tangent, z, x_value, y_value)
+                    tangent = other if tangent is None else tangent + other
+            else:
+                if isinstance(y, Value):
+                    _check_alive(y)
+                    if y.trace.serial > trace.serial:
+                        return primitive.fast[type(y)](x, y)
+                if x.support is not None or not trace.alive:
+                    return general(trace, (x, y), {})
+                x_value = x.value
+                z = function(x_value, y)
+                if x.tangent is not None and first is not ZERO:
+                    tangent = push(first, x.tangent, z, x_value, y)
+        else:
+            trace = y.trace
+            if isinstance(x, Value):
+                _check_alive(x)
+                if x.trace.serial > trace.serial:
+                    return primitive.fast[type(x)](x, y)
+            if y.support is not None or not trace.alive:
+                return general(trace, (x, y), {})
+            y_value = y.value
+            z = function(x, y_value)
+            if y.tangent is not None and second is not ZERO:
+                tangent = push(second, y.tangent, z, x, y_value)
+        if tangent is not None and tangent.shape != z.shape:
+            tangent = np.broadcast_to(tangent, z.shape)
+        out = _new(Dual)
+        out.trace = trace
+        out.value = z
+        out.tangent = tangent
+        out.support = None
+        frame = _getframe(2)
+        out.code = frame.f_code
+        out.instruction = frame.f_lasti
+        return out
+
+    return fast
+
+
+def pushed(primitive: Primitive, tangents: list, supports: list, out: Any, values: list, static: dict) -> tuple[Any, Any]:
+    """(tangent, support) of the output of one primitive.  The clear version of all pushes, by kind of primitive."""
+    kind = primitive.kind
+    active = [k for k, t in enumerate(tangents) if t is not None]
+    if not active:
+        return None, None
+    if kind in ("elementwise", "select"):
+        terms, alive = [], []
+        for k in active:
+            slope, t, support = primitive.slopes[k], tangents[k], supports[k]  # type: ignore[index]
+            if slope is ZERO:
+                continue
+            if kind == "select":
+                win = slope(out, *values)
+                tie = np.False_ if primitive.ties is None else primitive.ties(out, *values)
+                term = np.where(win, t, np.where(tie, t * 0.5, 0))
+                mask = np.logical_or(win, tie)
+                mask = mask if support is None else np.logical_and(mask, support)
+            else:
+                term, mask = (t if slope is ONE else masked(t * slope(out, *values), support)), support
+            terms.append(spread(term, out.shape))
+            alive.append(None if mask is None else spread(mask, out.shape))
+        if not terms:
+            return None, None
+        return _sum(terms), _union(alive)
+    if kind == "linear":
+        given = [_zeros(x) if t is None else t for t, x in zip(tangents, values, strict=True)]
+        support = None
+        if primitive.local and any(s is not None for s in supports):
+            masks = [
+                _zeros(x) if t is None else np.ones(np.shape(x)) if s is None else np.where(s, 1.0, 0.0)
+                for t, s, x in zip(tangents, supports, values, strict=True)
+            ]
+            support = np.not_equal(primitive(*masks, **static), 0)
+        return primitive(*given, **static), support
+    if kind == "multilinear":
+        terms = [primitive(*[tangents[k] if m == k else x for m, x in enumerate(values)], **static) for k in active]
+        return _sum(terms), None
+    if primitive.jvp is not None:
+        given = tangents[0] if len(tangents) == 1 else tuple(tangents)
+        return primitive.jvp(given, out, *values, **static), None
+    return _pushed_through_pullback(primitive, active, tangents, out, values, static), None
+
+
+def _zeros(x: Any) -> Any:
+    """No tangent; an operand that is not floating (an index) stays what it is."""
+    dtype = np.result_type(x)
+    return np.zeros(np.shape(x), dtype) if dtype.kind in "fc" else x
+
+
+def _sum(terms: Sequence[Any]) -> Any:
+    total = terms[0]
+    for term in terms[1:]:
+        total = total + term
+    return total
+
+
+def _union(supports: Sequence[Any]) -> Any:
+    total = supports[0]
+    for support in supports[1:]:
+        total = union(total, support)
+    return total
+
+
+def _pushed_through_pullback(primitive: Any, active: list, tangents: list, out: Any, values: list, static: dict) -> Any:
+    """The pushforward of a primitive that only has a pullback: its transpose.
+
+    The pullback is adjoint, J^H, and linear over the reals, so its own adjoint is J.
+    """
+    residuals = primitive.save(*values, **static)[1] if primitive.save is not None else None
+
+    def pull(*cotangents: Any) -> tuple:
+        g = list(cotangents) if primitive.multiple else cotangents[0]
+        found = primitive.vjp(g, residuals, **static) if primitive.save is not None else primitive.vjp(g, out, *values, **static)
+        found = found if type(found) is tuple else (found,)
+        return tuple(found[k] for k in active)
+
+    outputs = out if primitive.multiple else (out,)
+    found = core.linear_transpose(pull, outputs, [tangents[k] for k in active])
+    return tuple(found) if primitive.multiple else found[0]

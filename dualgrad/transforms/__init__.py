@@ -1,0 +1,1 @@
+"""Transforms: short sentences composing interpreters."""

@@ -1,0 +1,140 @@
+"""Reverse mode: `vjp`, and the gradient, which is the pullback of a scalar function at 1."""
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from dualgrad import errors, tree
+from dualgrad.core.inplace import snapshot
+from dualgrad.core.primitive import Value
+from dualgrad.interpreters.tape import Tape, Variable, pull_back
+from dualgrad.transforms.arguments import (
+    active,
+    check_argnums,
+    chosen,
+    name_of,
+    output_leaves,
+    restore,
+    same_tree,
+    scalar_output,
+    split_aux,
+    transformed,
+)
+
+
+def grad(f: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False, holomorphic: bool = False) -> Callable:
+    """The gradient of a scalar function: `grad(f)(x)` is df/dx, a tree like the argument `argnums`.
+
+    Real x: (df/dx_i).  Complex z: the direction of steepest ascent df/dx + i df/dy, so `z - lr * g` descends; with
+    `holomorphic` the complex derivative f'(z).  Float and complex leaves are differentiated, others come back as None; each
+    gradient has the shape and dtype of its leaf and shares memory with nothing.  A tuple of argnums gives a tuple of trees.
+    With `has_aux`, f returns (value, aux) and the result is (grad, aux).
+    Cost: a few evaluations of f whatever the number of inputs (Griewank & Walther, Evaluating Derivatives, ch. 3); memory:
+    the residuals of all operations.  Raises OutputError if f does not return a scalar, InputTypeError for integer arguments.
+
+    >>> grad(lambda p: np.sum((p['w'] * 3.0 + p['b']) ** 2))({'w': np.array([1.0, 2.0]), 'b': 1.0})
+    {'w': array([24., 42.]), 'b': np.float64(22.0)}
+    """
+    return transformed(_grad, f, "grad", check_argnums("grad", argnums), has_aux, holomorphic)
+
+
+def value_and_grad(f: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False, holomorphic: bool = False) -> Callable:
+    """`(f(x), grad(f)(x))` in one evaluation of f; with `has_aux`, `((value, aux), grad)`.  See `grad`.
+
+    >>> value_and_grad(lambda x: x**3)(2.0)
+    (np.float64(8.0), np.float64(12.0))
+    """
+    return transformed(_value_and_grad, f, "value_and_grad", check_argnums("value_and_grad", argnums), has_aux, holomorphic)
+
+
+def _grad(f: Callable, argnums: Any, has_aux: bool, holomorphic: bool, /, *args: Any, **kwargs: Any) -> Any:
+    _, aux, gradient = _gradient("grad", f, argnums, has_aux, holomorphic, args, kwargs)
+    return (gradient, aux) if has_aux else gradient
+
+
+def _value_and_grad(f: Callable, argnums: Any, has_aux: bool, holomorphic: bool, /, *args: Any, **kwargs: Any) -> Any:
+    value, aux, gradient = _gradient("value_and_grad", f, argnums, has_aux, holomorphic, args, kwargs)
+    return ((value, aux) if has_aux else value), gradient
+
+
+def _gradient(name: str, f: Callable, argnums: Any, has_aux: bool, holomorphic: bool, args: tuple, kwargs: dict) -> tuple:
+    """(value, aux, gradient): record f once, pull back 1."""
+    part, positions = chosen(name, f, argnums, args)
+    leaves, structure, indices = active(name, part, f"argument {argnums}")
+    if holomorphic and any(leaves[i].dtype.kind != "c" for i in indices):
+        raise errors.InputTypeError(f"{name}: holomorphic=True needs complex arguments{errors.user_line()}; cast them with .astype(complex).")
+    tape = Tape(name)
+    try:
+        for i in indices:
+            leaves[i] = tape.input(snapshot(leaves[i]))
+        out = f(*restore(args, positions, tree.unflatten(structure, leaves), argnums), **kwargs)
+        value, aux = split_aux(name, f, out) if has_aux else (out, None)
+        value = scalar_output(name, f, value, holomorphic)
+    finally:
+        tape.close()
+    cotangents = pull_back(tape, [value], [np.ones((), value.dtype)[()]])
+    if holomorphic:
+        cotangents = [np.conjugate(g) for g in cotangents]
+    found: list[Any] = [None] * len(leaves)
+    for i, g in zip(indices, cotangents, strict=True):
+        found[i] = g
+    return lowered(value, tape), lower_tree(aux, tape) if has_aux else None, tree.unflatten(structure, found)
+
+
+def vjp(f: Callable, *primals: Any, has_aux: bool = False) -> tuple:
+    """`(out, pullback)` with pullback(ct) = J^H ct, one cotangent tree per primal; with `has_aux`, `(out, pullback, aux)`.
+
+    J is the Jacobian of f at the primals, ct a tree like out.  <w, J v> = <J^H w, v> for Re<a, b>.  The pullback may be called
+    any number of times, each a few times the cost of f, and nothing is evaluated again; mutating the primals in between does
+    not change it.
+
+    >>> out, pullback = vjp(lambda x, y: x * np.sin(y), np.array([1.0, 2.0]), 0.0)
+    >>> pullback(np.array([1.0, 10.0]))
+    (array([0., 0.]), np.float64(21.0))
+    """
+    leaves, structure, indices = active("vjp", primals, "the primals")
+    tape = Tape("vjp")
+    try:
+        for i in indices:
+            leaves[i] = tape.input(snapshot(leaves[i]))
+        out = f(*tree.unflatten(structure, leaves))
+        out, aux = split_aux("vjp", f, out) if has_aux else (out, None)
+        out_leaves, out_structure = output_leaves("vjp", f, out)
+    finally:
+        tape.close()
+    avals = [(np.shape(y), y.dtype) for y in out_leaves]
+
+    def pullback(cotangent: Any) -> tuple:
+        """J^H cotangent, one tree per primal."""
+        seeds = same_tree("vjp", "cotangent", cotangent, [np.empty(s, d) for s, d in avals], out_structure, "output")
+        seeds = [None if g is None or d.kind not in "fc" else _seed(g, d) for g, (_, d) in zip(seeds, avals, strict=True)]
+        found: list[Any] = [None] * len(leaves)
+        for i, g in zip(indices, pull_back(tape, out_leaves, seeds), strict=True):
+            found[i] = g
+        return tree.unflatten(structure, found)
+
+    result = tree.unflatten(out_structure, [lowered(y, tape) for y in out_leaves])
+    return (result, pullback, lower_tree(aux, tape)) if has_aux else (result, pullback)
+
+
+def _seed(g: Any, dtype: Any) -> Any:
+    """A cotangent in the dtype of its output."""
+    if not isinstance(g, Value):
+        return np.asarray(g, dtype)[()] if np.ndim(g) == 0 else np.asarray(g, dtype)
+    return g
+
+
+def lowered(value: Any, tape: Tape) -> Any:
+    """A value of this tape, one level down and owned by the caller."""
+    if type(value) is Variable and value.trace is tape:
+        value = value.value
+        return value.copy() if type(value) is np.ndarray else snapshot(value)
+    return value
+
+
+def lower_tree(aux: Any, tape: Tape) -> Any:
+    """Auxiliary results without the tape."""
+    leaves, structure = tree.flatten(aux)
+    return tree.unflatten(structure, [lowered(leaf, tape) for leaf in leaves])
