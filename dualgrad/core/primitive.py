@@ -92,13 +92,16 @@ class Primitive:
         local: bool = False,
         multiple: bool = False,
         register: bool = True,
+        keeps: Any = (),
     ) -> None:
         self.name, self.function, self.kind = name, function, kind
         self.slopes, self.ties, self.transpose = slopes, ties, transpose
         self.jvp, self.vjp, self.save, self.batch = jvp, vjp, save, batch
         self.local = local  # a linear map that only moves and adds elements: structural zeros stay structural
         self.multiple = multiple  # returns a tuple
-        self.keeps = tuple(kept(slope, skip=0) for slope in slopes) if slopes else kept(vjp, skip=1)
+        if register:
+            keeps = tuple(kept(slope, skip=0) for slope in slopes) if slopes else kept(vjp, skip=1)
+        self.keeps = keeps  # which of (out, *operands) the rule reads; per slope for an elementwise function
         self.fast = _Specialized(self, 0)
         self.handlers = _Specialized(self, 1)
         if register:
@@ -134,7 +137,7 @@ class _Specialized(dict):
 instrument: Callable | None = None
 
 
-# Set by `debug_nans`: (primitive, cotangent, place) -> raises if the cotangent is not finite.
+# Set by `debug_nans`: (primitive, operand, cotangent, place) -> raises if the cotangent is not finite.
 check_cotangent: Callable = None  # type: ignore[assignment]
 
 # Installed by the reverse interpreter: L^H applied to cotangents.  It lets any interpreter derive a missing half of a rule.

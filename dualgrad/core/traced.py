@@ -342,7 +342,7 @@ def _conversion_error(value: Traced, conversion: str | None = None) -> errors.Tr
             f"a traced value {what} was assigned into a plain NumPy buffer{errors.user_line()}, which cannot carry its "
             "derivative. Make the buffer with np.zeros_like(x) or np.zeros(shape, like=x), where x is traced."
         )
-    if library is not None:
+    if library is not None and not library.f_globals.get("__name__", "").startswith("dualgrad"):
         name = f"{library.f_globals.get('__name__', '')}.{library.f_code.co_name}"
         return errors.TracedConversionError(
             f"{name} wanted a plain array, but was given a traced value {what}{errors.user_line()}: its derivative would be lost. "

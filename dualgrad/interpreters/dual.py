@@ -184,41 +184,35 @@ def _binary(primitive: Primitive, general: Callable) -> Callable:
 
     def fast(x: Any, y: Any) -> Any:
         tangent = None
-        if type(x) is Dual:
+        if type(x) is Dual and type(y) is Dual and x.trace is y.trace:
             trace = x.trace
-            if type(y) is Dual and y.trace is trace:
-                x_value, y_value = x.value, y.value
-                if x.support is not None or y.support is not None or not trace.alive:
-                    return general(trace, (x, y), {})
-                z = function(x_value, y_value)
-                if x.tangent is not None and first is not ZERO:
-                    tangent = push(first, x.tangent, z, x_value, y_value)
-                if y.tangent is not None and second is not ZERO:
-                    other = push(second, y.tangent, z, x_value, y_value)
-                    tangent = other if tangent is None else tangent + other
-            else:
-                if isinstance(y, Value):
-                    _check_alive(y)
-                    if y.trace.serial > trace.serial:
-                        return primitive.fast[type(y)](x, y)
-                if x.support is not None or not trace.alive:
-                    return general(trace, (x, y), {})
-                x_value = x.value
-                z = function(x_value, y)
-                if x.tangent is not None and first is not ZERO:
-                    tangent = push(first, x.tangent, z, x_value, y)
-        else:
+            if x.support is not None or y.support is not None or not trace.alive:
+                return general(trace, (x, y), {})
+            x_value, y_value = x.value, y.value
+            z = function(x_value, y_value)
+            if x.tangent is not None and first is not ZERO:
+                tangent = push(first, x.tangent, z, x_value, y_value)
+            if y.tangent is not None and second is not ZERO:
+                other = push(second, y.tangent, z, x_value, y_value)
+                tangent = other if tangent is None else tangent + other
+        elif type(x) is Dual and not (isinstance(y, Value) and y.trace.serial > x.trace.serial):
+            trace = x.trace
+            if x.support is not None or not trace.alive or (isinstance(y, Value) and not y.trace.alive):
+                return general(trace, (x, y), {})
+            x_value = x.value
+            z = function(x_value, y)
+            if x.tangent is not None and first is not ZERO:
+                tangent = push(first, x.tangent, z, x_value, y)
+        elif type(y) is Dual and not (isinstance(x, Value) and x.trace.serial > y.trace.serial):
             trace = y.trace
-            if isinstance(x, Value):
-                _check_alive(x)
-                if x.trace.serial > trace.serial:
-                    return primitive.fast[type(x)](x, y)
-            if y.support is not None or not trace.alive:
+            if y.support is not None or not trace.alive or (isinstance(x, Value) and not x.trace.alive):
                 return general(trace, (x, y), {})
             y_value = y.value
             z = function(x, y_value)
             if y.tangent is not None and second is not ZERO:
                 tangent = push(second, y.tangent, z, x, y_value)
+        else:
+            return bind(primitive, (x, y), {})
         if tangent is not None and tangent.shape != z.shape:
             tangent = np.broadcast_to(tangent, z.shape)
         out = _new(Dual)
@@ -274,7 +268,7 @@ def pushed(primitive: Primitive, tangents: list, supports: list, out: Any, value
         return _sum(terms), None
     if primitive.jvp is not None:
         given = tangents[0] if len(tangents) == 1 else tuple(tangents)
-        return primitive.jvp(given, out, *values, **static), None
+        return primitive.jvp(given, out, *values, **static), supports[0] if primitive.local else None
     return _pushed_through_pullback(primitive, active, tangents, out, values, static), None
 
 

@@ -63,13 +63,14 @@ class Tape(Trace):
     called again.  Leaving the `with` block ends the recording: its values can no longer be computed with.
     """
 
-    __slots__ = ("avals", "history", "lock", "places", "records")
+    __slots__ = ("avals", "history", "lock", "places", "records", "scalars")
 
     def __init__(self, label: str = "Tape") -> None:
         Trace.__init__(self, next_serial(), label)
         self.history: list[Any] = []  # the records, kept after the tape is closed
         self.records: Any = self.history  # where operations append
         self.avals: list[Aval] = []  # shape and dtype of the inputs, which are the first records
+        self.scalars: list[bool] = []  # which inputs are NumPy scalars rather than arrays
         self.places: dict[int, tuple] | None = None  # index -> (code, instruction), under debug_nans only
         self.lock = threading.RLock()
 
@@ -98,6 +99,7 @@ class Tape(Trace):
     def input(self, value: Any) -> Variable:
         """A variable for an input into which nobody will write."""
         self.avals.append(Aval(value.shape, value.dtype))
+        self.scalars.append(isinstance(value, np.generic))
         self.history.append(None)
         return _variable(self, value, len(self.history) - 1)
 
@@ -388,44 +390,38 @@ def _binary(primitive: Primitive, term0: Callable | None, term1: Callable | None
     pull_both.expand, pull_left.expand, pull_right.expand = expand_both, expand_left, expand_right  # type: ignore[attr-defined]
 
     def fast(x: Any, y: Any) -> Any:
-        if type(x) is Variable:
+        if type(x) is Variable and type(y) is Variable and x.trace is y.trace:
             trace = x.trace
-            if type(y) is Variable and y.trace is trace:
-                x_value, y_value = x.value, y.value
-                z = function(x_value, y_value)
-                if z.dtype.kind == "c":
-                    return complex_record(trace, x, y, x_value, y_value, x.index, y.index, z)
-                record = (
-                    pull_both, x.index, y.index, z if out_both else None, x_value if x_both else None,
-                    y_value if y_both else None, x_value.shape, y_value.shape,
-                )  # fmt: skip
-            else:
-                if isinstance(y, Value):
-                    if not y.trace.alive:
-                        raise _escaped(y)
-                    if y.trace.serial > trace.serial:
-                        return primitive.fast[type(y)](x, y)
-                x_value = x.value
-                z = function(x_value, y)
-                if z.dtype.kind == "c":
-                    return complex_record(trace, x, y, x_value, y, x.index, -1, z)
-                if y_left and type(y) is not float:
-                    y = snapshot(y)
-                shape = x_value.shape
-                if avals:
-                    x_value = Aval(shape, x_value.dtype)
-                elif not x_left:
-                    x_value = None
-                record = (pull_left, x.index, z if out_left else None, x_value, y if y_left else None, shape)
-                if term0 is None:
-                    record = _CONSTANT
-        else:
+            x_value, y_value = x.value, y.value
+            z = function(x_value, y_value)
+            if z.dtype.kind == "c":
+                return complex_record(trace, x, y, x_value, y_value, x.index, y.index, z)
+            record = (
+                pull_both, x.index, y.index, z if out_both else None, x_value if x_both else None,
+                y_value if y_both else None, x_value.shape, y_value.shape,
+            )  # fmt: skip
+        elif type(x) is Variable and not (isinstance(y, Value) and y.trace.serial > x.trace.serial):
+            if isinstance(y, Value) and not y.trace.alive:
+                raise _escaped(y)
+            trace = x.trace
+            x_value = x.value
+            z = function(x_value, y)
+            if z.dtype.kind == "c":
+                return complex_record(trace, x, y, x_value, y, x.index, -1, z)
+            if y_left and type(y) is not float:
+                y = snapshot(y)
+            shape = x_value.shape
+            if avals:
+                x_value = Aval(shape, x_value.dtype)
+            elif not x_left:
+                x_value = None
+            record = (pull_left, x.index, z if out_left else None, x_value, y if y_left else None, shape)
+            if term0 is None:
+                record = _CONSTANT
+        elif type(y) is Variable and not (isinstance(x, Value) and x.trace.serial > y.trace.serial):
+            if isinstance(x, Value) and not x.trace.alive:
+                raise _escaped(x)
             trace = y.trace
-            if isinstance(x, Value):
-                if not x.trace.alive:
-                    raise _escaped(x)
-                if x.trace.serial > trace.serial:
-                    return primitive.fast[type(x)](x, y)
             y_value = y.value
             z = function(x, y_value)
             if z.dtype.kind == "c":
@@ -440,6 +436,8 @@ def _binary(primitive: Primitive, term0: Callable | None, term1: Callable | None
             record = (pull_right, y.index, z if out_right else None, x if x_right else None, y_value, shape)
             if term1 is None:
                 record = _CONSTANT
+        else:
+            return bind(primitive, (x, y), {})
         records = trace.records
         try:
             records.append(record)
@@ -541,7 +539,8 @@ def contributions(record: tuple, g: Any, support: Any) -> list[tuple[int, Any, A
         found = [(i, c, None) for i, c in zip(parents, cotangents, strict=True) if i >= 0 and c is not None]
     elif primitive.vjp is not None:
         cotangents = _as_tuple(primitive.vjp(g, out, *operands, **static))
-        found = [(i, c, None) for i, c in zip(parents, cotangents, strict=True) if i >= 0 and c is not None]
+        alive = support if primitive.local else None
+        found = [(i, c, alive) for i, c in zip(parents, cotangents, strict=True) if i >= 0 and c is not None]
     else:
         found = [(i, c, None) for i, c in _pulled_through_pushforward(primitive, parents, g, out, operands, static)]
     return [(i, real_like(c, _operand_at(operands, parents, i)), s) for i, c, s in found]
@@ -562,61 +561,68 @@ def _as_tuple(x: Any) -> tuple:
 # ---- sweeps ----------------------------------------------------------------------------------------------------------
 
 
-def pull_back(tape: Tape, outputs: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
+def pull_back(tape: Tape, outputs: Sequence[Any], cotangents: Sequence[Any], supports: Sequence[Any] | None = None) -> list[Any]:
     """Cotangents of all inputs of a tape, each owned by the caller, of the shape and dtype of its input.
 
-    `outputs` that are not variables of this tape are constants.  A cotangent of None is zero.
+    `outputs` that are not variables of this tape are constants.  A cotangent of None is zero; `supports` tell where cotangents
+    can be non-zero (a basis of unit vectors).
     """
+    supports = [None] * len(outputs) if supports is None else supports
     seeds = [
-        (y.index, g) for y, g in zip(outputs, cotangents, strict=True) if type(y) is Variable and y.trace is tape and g is not None
+        (y.index, g, s)
+        for y, g, s in zip(outputs, cotangents, supports, strict=True)
+        if type(y) is Variable and y.trace is tape and g is not None
     ]
     with np.errstate(all="ignore"):
-        careful = tape.places is not None or any(_on_outer_tape(g) for _, g in seeds) or any(_on_outer_tape(y) for y in outputs)
+        careful = tape.places is not None or any(_on_outer_tape(g) for _, g, _ in seeds) or any(_on_outer_tape(y) for y in outputs)
         if not careful:
-            found = _sweep(tape, seeds)
+            found = _cotangents(tape, seeds, False)
             careful = any(g is not None and _has_nan(g) for g in found)
         if careful:
-            found = _careful_sweep(tape, seeds)
-        given = [g for _, g in seeds]
+            found = _cotangents(tape, seeds, True)
         results: list[Any] = []
         for k, aval in enumerate(tape.avals):
             g = found[k]
             found[k] = None
             if g is None:
-                results.append(np.zeros(aval.shape, aval.dtype))
-                continue
-            if g.dtype != aval.dtype:
+                g = np.zeros(aval.shape, aval.dtype)
+            elif g.dtype != aval.dtype:
                 g = real_like(g, aval).astype(aval.dtype)
-            if type(g) is _ndarray:
-                if not owned(g) or any(g is seed for seed in given):
-                    g = g.copy()
-            elif isinstance(g, Value):
+            if isinstance(g, Value):
                 g = snapshot(g)
+            elif tape.scalars[k]:
+                g = g[()]
+            elif type(g) is not _ndarray:
+                g = np.array(g)
+            elif not owned(g) or any(g is seed for _, seed, _ in seeds):
+                g = g.copy()
             results.append(g)
     return results
 
 
-def _sweep(tape: Tape, seeds: list) -> list[Any]:
-    records, stop = tape.history, len(tape.avals)
-    ct: list[Any] = [None] * len(records)
-    for i, g in seeds:
+def _cotangents(tape: Tape, seeds: list, careful: bool) -> list[Any]:
+    """One sweep over the whole tape; the cotangents of its inputs."""
+    ct: list[Any] = [None] * len(tape.history)
+    supports: list[Any] | None = [None] * len(ct) if careful else None
+    for i, g, s in seeds:
+        if supports is not None:
+            supports[i] = s if ct[i] is None else union(supports[i], s)
         ct[i] = g if ct[i] is None else ct[i] + g
-    for i in range(len(records) - 1, stop - 1, -1):
-        g = ct[i]
-        if g is not None:
-            ct[i] = None
-            record = records[i]
-            record[0](ct, g, record)
-    return ct[:stop]
+    _sweep(tape, ct, supports, len(tape.avals))
+    return ct[: len(tape.avals)]
 
 
-def _careful_sweep(tape: Tape, seeds: list) -> list[Any]:
-    """The same with supports, and with provenance under debug_nans."""
-    records, stop = tape.history, len(tape.avals)
-    ct: list[Any] = [None] * len(records)
-    supports: list[Any] = [None] * len(records)
-    for i, g in seeds:
-        ct[i] = g if ct[i] is None else ct[i] + g
+def _sweep(tape: Tape, ct: list, supports: list | None, stop: int) -> None:
+    """Pull back through all records from the last down to number `stop`."""
+    records = tape.history
+    if supports is None:
+        for i in range(len(records) - 1, stop - 1, -1):
+            g = ct[i]
+            if g is not None:
+                ct[i] = None
+                record = records[i]
+                record[0](ct, g, record)
+        return
     for i in range(len(records) - 1, stop - 1, -1):
         g = ct[i]
         if g is None:
@@ -624,17 +630,63 @@ def _careful_sweep(tape: Tape, seeds: list) -> list[Any]:
         record, support = records[i], supports[i]
         ct[i] = supports[i] = None
         pull = record[0]
-        if pull is _pull_constant or pull is _pull_item or not hasattr(pull, "expand"):
+        if pull is _pull_checkpoint:
+            pull(ct, g, record, supports)
+        elif pull in (_pull_constant, _pull_item, _pull_forgotten):
             pull(ct, g, record)
-            continue
-        for parent, c, s in contributions(record, g, support):
-            if tape.places is not None:
-                core.check_cotangent(record[0].expand(record)[0], c, tape.places.get(i))
-            if ct[parent] is None:
-                ct[parent], supports[parent] = c, s
-            else:
-                ct[parent], supports[parent] = ct[parent] + c, union(supports[parent], s)
-    return ct[:stop]
+        else:
+            for parent, c, s in contributions(record, g, support):
+                if tape.places is not None:
+                    primitive, parents = pull.expand(record)[:2]
+                    core.check_cotangent(primitive, parents.index(parent), c, tape.places.get(i))
+                supports[parent] = s if ct[parent] is None else union(supports[parent], s)
+                ct[parent] = c if ct[parent] is None else ct[parent] + c
+
+
+def _pull_forgotten(ct: list, g: Any, record: tuple) -> None:
+    raise errors.EscapedTraceError(
+        "a value made inside checkpoint(f) was used outside f without being its output, so its record is gone; return it from f."
+    )
+
+
+_pull_forgotten.expand = lambda record: ("forgotten", (), None, (), {})  # type: ignore[attr-defined]
+_FORGOTTEN = (_pull_forgotten,)
+
+
+def forget(tape: Tape, start: int, outputs: list[int], run_again: Callable) -> None:
+    """Replace all records after `start` by one at `start` that makes them again; `outputs` are those that stay in use."""
+    records = tape.history
+    records[start + 1 :] = [_FORGOTTEN] * (len(records) - start - 1)
+    for j, i in enumerate(outputs):
+        records[i] = (_pull_item, start, j, len(outputs))
+    records[start] = (_pull_checkpoint, tape, run_again)
+
+
+def _pull_checkpoint(ct: list, g: list, record: tuple, supports: list | None = None) -> None:
+    """Record again behind the end of the tape, sweep that part, and forget it."""
+    _, tape, run_again = record
+    with tape.lock:
+        records, alive, end = tape.records, tape.alive, len(tape.history)
+        tape.records, tape.alive = tape.history, True
+        try:
+            outputs = run_again()
+            grown = len(tape.history) - len(ct)
+            ct.extend([None] * grown)
+            if supports is not None:
+                supports.extend([None] * grown)
+            for variable, c in zip(outputs, g, strict=True):
+                if c is not None:
+                    ct[variable.index] = c if ct[variable.index] is None else ct[variable.index] + c
+            tape.records, tape.alive = records, alive
+            _sweep(tape, ct, supports, end)
+        finally:
+            tape.records, tape.alive = records, alive
+            del tape.history[end:], ct[end:]
+            if supports is not None:
+                del supports[end:]
+
+
+_pull_checkpoint.expand = lambda record: ("checkpoint", (), None, (), {})  # type: ignore[attr-defined]
 
 
 def _on_outer_tape(value: Any) -> bool:
@@ -665,7 +717,7 @@ def linear_transpose(function: Callable, primals: Sequence[Any], cotangents: Seq
     """L^H applied to cotangents, where function(*tangents) -> tuple is a linear map L of arrays shaped like `primals`."""
     tape = Tape("linear_transpose")
     try:
-        inputs = [tape.input(np.zeros(p.shape, p.dtype)) for p in primals]
+        inputs = [tape.input(np.zeros(p.shape, p.dtype)[()]) for p in primals]
         outputs = function(*inputs)
     finally:
         tape.close()

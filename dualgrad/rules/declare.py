@@ -78,6 +78,7 @@ def opaque(
     vjp: Callable | None = None,
     *,
     batch: Callable | None = None,
+    local: bool = False,
     multiple: bool = False,
     name: str | None = None,
 ) -> Primitive:
@@ -86,9 +87,10 @@ def opaque(
     jvp(tangents, out, *primals, **static) -> tangent of the output; vjp(ct, out, *primals, **static) -> cotangents.
     With one operand, tangents and the result of vjp are not tuples; a tangent of None is zero, and so is a cotangent.
     With `multiple` outputs, out, ct and the tangent of the output are tuples, and ct[j] may be None.
+    `local`: the function acts on each element by itself, and its slopes are finite, so a structural zero stays one.
     """
     return _register(
-        Primitive(name or function.__name__, function, "opaque", jvp=jvp, vjp=vjp, batch=batch, multiple=multiple), function
+        Primitive(name or function.__name__, function, "opaque", jvp=jvp, vjp=vjp, batch=batch, local=local, multiple=multiple), function
     )
 
 

@@ -5,12 +5,13 @@ derivative where one exists (x**1 and 0**x at 0), +-inf at a one-sided infinite 
 """
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
 
-from dualgrad.core.arrays import MINUS_ONE, ONE, ZERO, conjugate, unbroadcast
-from dualgrad.core.registry import front_ufunc
+from dualgrad.core.arrays import MINUS_ONE, ONE, ZERO
+from dualgrad.core.registry import METHODS, UFUNCS, front_ufunc
 from dualgrad.rules.declare import constant, elementwise, opaque, select, singular
 
 # ---- arithmetic -------------------------------------------------------------------------------------------------------
@@ -25,26 +26,38 @@ elementwise(np.square, lambda _z, x: 2 * x)
 
 
 def _power_base(_z: Any, x: Any, p: Any) -> Any:
-    """d x**p / dx = p x**(p - 1), and 0 for p = 0 also at x = 0."""
-    return np.where(np.equal(p, 0), 0, p * np.power(x, np.where(np.equal(p, 0), 1, np.subtract(p, 1))))
+    """d x**p / dx = p x**(p - 1); 0 where x and p are both 0, so that 0 * inf never arises."""
+    if type(p) is int or type(p) is float:
+        return p * x ** (p - 1) if p else 0
+    both = np.logical_and(np.equal(x, 0), np.equal(p, 0))
+    return np.where(both, 0, p * np.where(both, 1, x) ** np.subtract(p, 1))
 
 
 def _power_exponent(z: Any, x: Any, p: Any) -> Any:
-    """d x**p / dp = x**p log x, and its limit 0 at x = 0 for p >= 0."""
+    """d x**p / dp = x**p log x, and its limit 0 at x = 0 for p >= 0 (there z (p > 0), which has the right slope in x)."""
     zero = np.logical_and(np.equal(x, 0), np.greater_equal(np.real(p), 0))
-    return np.where(zero, 0, z * np.log(np.where(zero, 1, x)))
+    return np.where(zero, z * np.greater(np.real(p), 0), z * np.log(np.where(zero, 1, x)))
 
 
-elementwise(np.power, singular(_power_base), singular(_power_exponent))
+# the operator, not the ufunc: np.float64(2.) ** 2 takes 0.1 us, np.power 1.1 us, and x ** 2 is a square
+UFUNCS[np.power] = elementwise(operator.pow, singular(_power_base), singular(_power_exponent), name="power")
 elementwise(np.float_power, singular(_power_base), singular(_power_exponent))
+
+_LOG2, _LOG10, _DEGREE = np.log(np.longdouble(2)), np.log(np.longdouble(10)), np.arctan(np.longdouble(1)) / 45
+
+
+def _exact(constant: Any, like: Any) -> Any:
+    """A constant to the precision of an array (a Python float would cost longdouble its last digits)."""
+    return like.dtype.type(constant)
+
 
 # ---- exponentials and logarithms --------------------------------------------------------------------------------------
 elementwise(np.exp, lambda z, _x: z)
-elementwise(np.exp2, lambda z, _x: z * float(np.log(2)))
-elementwise(np.expm1, lambda z, _x: z + 1)
+elementwise(np.exp2, lambda z, _x: z * _exact(_LOG2, z))
+elementwise(np.expm1, lambda _z, x: np.exp(x))
 elementwise(np.log, lambda _z, x: 1 / x)
-elementwise(np.log2, lambda _z, x: float(1 / np.log(2)) / x)
-elementwise(np.log10, lambda _z, x: float(1 / np.log(10)) / x)
+elementwise(np.log2, lambda _z, x: 1 / (x * _exact(_LOG2, x)))
+elementwise(np.log10, lambda _z, x: 1 / (x * _exact(_LOG10, x)))
 elementwise(np.log1p, lambda _z, x: 1 / (1 + x))
 elementwise(np.sqrt, singular(lambda z, _x: 0.5 / z))
 elementwise(np.cbrt, singular(lambda z, _x: 1 / (3 * z * z)))
@@ -55,56 +68,55 @@ elementwise(np.cos, lambda _z, x: -np.sin(x))
 elementwise(np.tan, lambda z, _x: 1 + z * z)
 elementwise(np.arcsin, singular(lambda _z, x: 1 / np.sqrt((1 - x) * (1 + x))))
 elementwise(np.arccos, singular(lambda _z, x: -1 / np.sqrt((1 - x) * (1 + x))))
-elementwise(np.arctan, lambda _z, x: 1 / (1 + x * x))
+elementwise(np.arctan, singular(lambda _z, x: 1 / (1 + x * x)))
 elementwise(np.sinh, lambda _z, x: np.cosh(x))
 elementwise(np.cosh, lambda _z, x: np.sinh(x))
 elementwise(np.tanh, lambda z, _x: 1 - z * z)
-elementwise(np.arcsinh, lambda _z, x: 1 / np.sqrt(x * x + 1))
+elementwise(np.arcsinh, lambda _z, x: 1 / (np.sqrt(x * x + 1) if x.dtype.kind == "c" else np.hypot(x, 1)))
 elementwise(np.arccosh, singular(lambda _z, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1))))
 elementwise(np.arctanh, singular(lambda _z, x: 1 / ((1 - x) * (1 + x))))
-elementwise(np.deg2rad, lambda _z, _x: float(np.pi / 180))
-elementwise(np.radians, lambda _z, _x: float(np.pi / 180))
-elementwise(np.rad2deg, lambda _z, _x: float(180 / np.pi))
-elementwise(np.degrees, lambda _z, _x: float(180 / np.pi))
+elementwise(np.deg2rad, lambda z, _x: _exact(_DEGREE, z))
+elementwise(np.radians, lambda z, _x: _exact(_DEGREE, z))
+elementwise(np.rad2deg, lambda z, _x: _exact(1 / _DEGREE, z))
+elementwise(np.degrees, lambda z, _x: _exact(1 / _DEGREE, z))
 
 
 def _angle_slope(leg: Any, other: Any) -> Any:
-    """leg / (leg**2 + other**2) without under- or overflow, and 0 where both are 0 (K6)."""
+    """leg / (leg**2 + other**2) without under- or overflow, and 0 where both are 0 (K6) or one is infinite."""
     scale = np.hypot(leg, other)
-    scale = np.where(np.equal(scale, 0), 1, scale)
-    return leg / scale / scale
+    flat = np.logical_or(np.equal(scale, 0), np.isinf(scale))
+    scale = np.where(flat, 1, scale)
+    return np.where(flat, 0, leg / scale / scale)
 
 
-elementwise(np.arctan2, lambda _z, y, x: _angle_slope(x, y), lambda _z, y, x: -_angle_slope(y, x))
+elementwise(np.arctan2, singular(lambda _z, y, x: _angle_slope(x, y)), singular(lambda _z, y, x: -_angle_slope(y, x)))
 
 
-def _ratio(x: Any, z: Any) -> Any:
-    """x / z, and 0 where z is 0 (the minimum-norm subgradient of a norm)."""
-    return x / np.where(np.equal(z, 0), 1, z)
+def _share_of_norm(x: Any, z: Any) -> Any:
+    """x / z; 0 where z is 0 (the minimum-norm subgradient), and where z is infinite all of the slope is an infinite x's."""
+    special = np.logical_or(np.equal(z, 0), np.isinf(z))
+    return np.where(special, np.where(np.isinf(x), np.sign(x), 0), x / np.where(special, 1, z))
 
 
-elementwise(np.hypot, lambda z, x, _y: _ratio(x, z), lambda z, _x, y: _ratio(y, z))
+elementwise(np.hypot, lambda z, x, _y: _share_of_norm(x, z), lambda z, _x, y: _share_of_norm(y, z))
 
 
-def _weight(x: Any, z: Any) -> Any:
-    """exp(x - z), and 0 where both are -inf, 1 where x alone decides (K6)."""
-    same = np.equal(x, z)
-    return np.exp(np.where(same, 0, x) - np.where(same, 0, z)), same
+def _logadd_slope(exp: Any, logadd: Any) -> Any:
+    def slope(_z: Any, x: Any, y: Any) -> Any:
+        """The share of x, 1 / (1 + e**(y - x)) = e**-log(1 + e**(y - x)), finite at every order.
 
-
-def _logadd_slope(exp: Any) -> Any:
-    def slope(z: Any, x: Any, y: Any) -> Any:
-        """The share of x: 1 / (1 + exp(y - x)); no information (0) when both are -inf, half each when both are inf."""
+        No information (0) where both are -inf, half each where both are inf.
+        """
         infinite = np.logical_and(np.equal(x, y), np.isinf(x))
-        share = 1 / (1 + exp(np.where(infinite, 0, y) - np.where(infinite, 0, x)))
+        share = exp(-logadd(0, np.where(infinite, 0, y) - np.where(infinite, 0, x)))
         return np.where(np.logical_and(infinite, np.less(x, 0)), 0, share)
 
     return slope
 
 
-for _ufunc, _exp in ((np.logaddexp, np.exp), (np.logaddexp2, np.exp2)):
-    _share = _logadd_slope(_exp)
-    elementwise(_ufunc, singular(_share), singular(lambda z, x, y, share=_share: share(z, y, x)))
+for _logadd, _exp in ((np.logaddexp, np.exp), (np.logaddexp2, np.exp2)):
+    _share = _logadd_slope(_exp, _logadd)
+    elementwise(_logadd, singular(_share), singular(lambda z, x, y, share=_share: share(z, y, x)))
 
 # ---- kinks ------------------------------------------------------------------------------------------------------------
 select(np.maximum, lambda _z, x, y: np.greater(x, y), lambda _z, x, y: np.less(x, y), ties=lambda _z, x, y: np.equal(x, y))
@@ -122,40 +134,61 @@ select(np.fmax, *_f_wins(np.greater), ties=lambda _z, x, y: np.equal(x, y))
 select(np.fmin, *_f_wins(np.less), ties=lambda _z, x, y: np.equal(x, y))
 elementwise(np.fabs, lambda _z, x: np.sign(x))
 elementwise(np.copysign, lambda _z, x, y: np.sign(x) * np.copysign(1.0, y), ZERO)
-elementwise(np.heaviside, ZERO, lambda _z, x, _y: np.where(np.equal(x, 0), 1, 0))
+elementwise(np.heaviside, ZERO, lambda _z, x, _y: np.equal(x, 0))
 elementwise(np.remainder, ONE, lambda _z, x, y: -np.floor_divide(x, y))
-elementwise(np.fmod, ONE, lambda _z, x, y: -np.trunc(x / y))
-elementwise(np.ldexp, lambda _z, _x, n: np.ldexp(1.0, n), ZERO)
+elementwise(np.fmod, ONE, lambda z, x, y: np.rint((z - x) / y))  # trunc(x / y) may round up to the next integer
+elementwise(np.ldexp, lambda z, _x, n: np.ldexp(z.dtype.type(1), n), ZERO)
 elementwise(np.nextafter, ONE, ZERO)
 
-# ---- complex ----------------------------------------------------------------------------------------------------------
+# ---- not holomorphic: one rule for real numbers, another for complex ones ----------------------------------------------
 
 
-def _unit(x: Any, z: Any) -> Any:
-    """x / |x|, and 0 at 0: sign(x) for real x."""
-    return np.sign(x)
+def _pointwise(primitive: Any, mapped: Any, x: Any) -> Any:
+    return primitive(x)
 
 
-def _absolute_jvp(t: Any, z: Any, x: Any) -> Any:
-    """d|x| = Re(conj(x/|x|) t); 0 at 0 (K2)."""
-    return np.real(np.conjugate(np.sign(x)) * t) if np.result_type(x).kind == "c" else np.sign(x) * t
+def _sign_slope(t: Any, z: Any, x: Any) -> Any:
+    """d(x/|x|) = i z Im(conj(z) t) / |x|, which is its own adjoint; 0 at 0."""
+    size = np.absolute(x)
+    return 1j * z * (np.imag(np.conjugate(z) * t) / np.where(np.equal(size, 0), 1, size))
 
 
-def _batch_elementwise(primitive: Any, mapped: Any, x: Any, **static: Any) -> Any:
-    return primitive(x, **static)
-
-
-opaque(
+_real_sign = constant(np.sign)
+_complex_sign = opaque(np.sign, jvp=_sign_slope, vjp=_sign_slope, batch=_pointwise, local=True, name="complex sign")
+_real_absolute = elementwise(np.absolute, lambda _z, x: np.sign(x))
+_complex_absolute = opaque(
     np.absolute,
-    jvp=_absolute_jvp,
-    vjp=lambda g, _z, x: np.real(g) * np.sign(x) if x.dtype.kind == "c" else g * np.sign(x),
-    batch=_batch_elementwise,
+    jvp=lambda t, _z, x: np.real(np.conjugate(np.sign(x)) * t),  # 0 at 0 (K2)
+    vjp=lambda g, _z, x: np.real(g) * np.sign(x),
+    batch=_pointwise,
+    local=True,
+    name="complex absolute",
 )
-opaque(np.conjugate, jvp=lambda t, _z, _x: np.conjugate(t), vjp=lambda g, _z, _x: conjugate(g), batch=_batch_elementwise)
+_conjugate = opaque(
+    np.conjugate, jvp=lambda t, _z, _x: np.conjugate(t), vjp=lambda g, _z, _x: np.conjugate(g), batch=_pointwise, local=True
+)
+
+
+@front_ufunc(np.sign)
+def _sign(x: Any) -> Any:
+    return _complex_sign(x) if x.dtype.kind == "c" else _real_sign(x)
+
+
+@front_ufunc(np.absolute)
+def _absolute(x: Any) -> Any:
+    return _complex_absolute(x) if x.dtype.kind == "c" else _real_absolute(x)
+
+
+@front_ufunc(np.conjugate)
+def _conjugated(x: Any) -> Any:
+    return _conjugate(x) if x.dtype.kind == "c" else np.positive(x)
+
+
+METHODS["conj"] = METHODS["conjugate"] = _conjugated
 
 # ---- no derivative ----------------------------------------------------------------------------------------------------
 for _ufunc in (
-    np.sign, np.floor, np.ceil, np.trunc, np.rint, np.floor_divide, np.signbit, np.spacing,
+    np.floor, np.ceil, np.trunc, np.rint, np.floor_divide, np.signbit, np.spacing,
     np.isfinite, np.isinf, np.isnan, np.isnat,
     np.equal, np.not_equal, np.less, np.less_equal, np.greater, np.greater_equal,
     np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
@@ -172,4 +205,14 @@ def _divmod(x: Any, y: Any) -> tuple[Any, Any]:
 
 @front_ufunc(np.modf)
 def _modf(x: Any) -> tuple[Any, Any]:
-    return np.fmod(x, 1.0), np.trunc(x)
+    return np.fmod(np.where(np.isinf(x), 0, x), 1), np.trunc(x)
+
+
+_exponent = constant(lambda x: np.frexp(x)[1], name="frexp")
+
+
+@front_ufunc(np.frexp)
+def _frexp(x: Any) -> tuple[Any, Any]:
+    """x = mantissa 2**exponent, and the exponent is constant almost everywhere."""
+    exponent = _exponent(x)
+    return np.ldexp(x, -exponent), exponent

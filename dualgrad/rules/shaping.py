@@ -71,6 +71,7 @@ real_part = opaque(
     jvp=lambda t, _z, _x: np.real(t),
     vjp=lambda g, _z, _x: np.real(g).astype(_x.dtype),
     batch=lambda primitive, _mapped, x: primitive(x),
+    local=True,
     name="real",
 )
 imaginary_part = opaque(
@@ -78,6 +79,7 @@ imaginary_part = opaque(
     jvp=lambda t, _z, _x: np.imag(t),
     vjp=lambda g, _z, _x: 1j * np.real(g),
     batch=lambda primitive, _mapped, x: primitive(x),
+    local=True,
     name="imag",
 )
 copy = linear(np.array, lambda g, _x: g, batch=lambda primitive, _mapped, x: primitive(x), local=True, name="copy")

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from dualgrad import errors, tree
-from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Value
 
 
@@ -103,9 +102,17 @@ def _nothing_to_differentiate(name: str, part: Any, leaves: list, argument: str)
     )
 
 
-def settled(leaf: Any) -> Any:
-    """A leaf into which nobody else will write."""
-    return snapshot(leaf)
+def evaluate(f: Callable, args: tuple, kwargs: dict | None = None) -> Any:
+    """f(*args, **kwargs).
+
+    NumPy answers `buffer[0] = traced` with a ValueError of its own, caused by ours; ours is the one that helps.
+    """
+    try:
+        return f(*args) if not kwargs else f(*args, **kwargs)
+    except ValueError as error:
+        if isinstance(error.__cause__, errors.TracedConversionError):
+            raise error.__cause__ from None
+        raise
 
 
 def output_leaves(name: str, f: Callable, out: Any) -> tuple[list, Any]:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from dualgrad.transforms.arguments import (
     active,
     check_argnums,
     chosen,
-    name_of,
+    evaluate,
     output_leaves,
     restore,
     same_tree,
@@ -69,7 +69,7 @@ def _gradient(name: str, f: Callable, argnums: Any, has_aux: bool, holomorphic: 
     try:
         for i in indices:
             leaves[i] = tape.input(snapshot(leaves[i]))
-        out = f(*restore(args, positions, tree.unflatten(structure, leaves), argnums), **kwargs)
+        out = evaluate(f, restore(args, positions, tree.unflatten(structure, leaves), argnums), kwargs)
         value, aux = split_aux(name, f, out) if has_aux else (out, None)
         value = scalar_output(name, f, value, holomorphic)
     finally:
@@ -83,6 +83,44 @@ def _gradient(name: str, f: Callable, argnums: Any, has_aux: bool, holomorphic: 
     return lowered(value, tape), lower_tree(aux, tape) if has_aux else None, tree.unflatten(structure, found)
 
 
+class Recording(NamedTuple):
+    """One evaluation of f on a tape: what is needed to pull cotangents back through it, again and again."""
+
+    tape: Tape
+    inputs: list  # the differentiated leaves, one level down
+    size: int  # the number of all leaves of the argument tree
+    indices: list[int]  # which of them are differentiated
+    structure: Any
+    variables: list  # the output leaves on the tape
+    out_structure: Any
+    aux: Any
+
+    @property
+    def outputs(self) -> list:
+        """The output leaves, one level down."""
+        return [y.value if type(y) is Variable and y.trace is self.tape else y for y in self.variables]
+
+    def pull(self, cotangents: list, supports: list | None = None) -> list:
+        """One cotangent per differentiated leaf, for one per output leaf (None is zero)."""
+        return pull_back(self.tape, self.variables, cotangents, supports)
+
+
+def record(name: str, f: Callable, part: Any, argument: str, has_aux: bool) -> Recording:
+    """Evaluate f(part) once on a new tape."""
+    leaves, structure, indices = active(name, part, argument)
+    tape = Tape(name)
+    try:
+        for i in indices:
+            leaves[i] = tape.input(snapshot(leaves[i]))
+        inputs = [leaves[i].value for i in indices]
+        out = evaluate(f, (tree.unflatten(structure, leaves),))
+        out, aux = split_aux(name, f, out) if has_aux else (out, None)
+        variables, out_structure = output_leaves(name, f, out)
+    finally:
+        tape.close()
+    return Recording(tape, inputs, len(leaves), indices, structure, variables, out_structure, lower_tree(aux, tape))
+
+
 def vjp(f: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     """`(out, pullback)` with pullback(ct) = J^H ct, one cotangent tree per primal; with `has_aux`, `(out, pullback, aux)`.
 
@@ -94,29 +132,21 @@ def vjp(f: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     >>> pullback(np.array([1.0, 10.0]))
     (array([0., 0.]), np.float64(21.0))
     """
-    leaves, structure, indices = active("vjp", primals, "the primals")
-    tape = Tape("vjp")
-    try:
-        for i in indices:
-            leaves[i] = tape.input(snapshot(leaves[i]))
-        out = f(*tree.unflatten(structure, leaves))
-        out, aux = split_aux("vjp", f, out) if has_aux else (out, None)
-        out_leaves, out_structure = output_leaves("vjp", f, out)
-    finally:
-        tape.close()
-    avals = [(np.shape(y), y.dtype) for y in out_leaves]
+    recording = record("vjp", lambda arguments: f(*arguments), primals, "the primals", has_aux)
+    dtypes = [y.dtype for y in recording.variables]
+    shapes = [np.broadcast_to(np.zeros((), y.dtype), y.shape) for y in recording.variables]
 
     def pullback(cotangent: Any) -> tuple:
         """J^H cotangent, one tree per primal."""
-        seeds = same_tree("vjp", "cotangent", cotangent, [np.empty(s, d) for s, d in avals], out_structure, "output")
-        seeds = [None if g is None or d.kind not in "fc" else _seed(g, d) for g, (_, d) in zip(seeds, avals, strict=True)]
-        found: list[Any] = [None] * len(leaves)
-        for i, g in zip(indices, pull_back(tape, out_leaves, seeds), strict=True):
+        seeds = same_tree("vjp", "cotangent", cotangent, shapes, recording.out_structure, "output")
+        found: list[Any] = [None] * recording.size
+        given = [None if g is None or d.kind not in "fc" else _seed(g, d) for g, d in zip(seeds, dtypes, strict=True)]
+        for i, g in zip(recording.indices, recording.pull(given), strict=True):
             found[i] = g
-        return tree.unflatten(structure, found)
+        return tree.unflatten(recording.structure, found)
 
-    result = tree.unflatten(out_structure, [lowered(y, tape) for y in out_leaves])
-    return (result, pullback, lower_tree(aux, tape)) if has_aux else (result, pullback)
+    result = tree.unflatten(recording.out_structure, [lowered(y, recording.tape) for y in recording.variables])
+    return (result, pullback, recording.aux) if has_aux else (result, pullback)
 
 
 def _seed(g: Any, dtype: Any) -> Any:

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 
 from dualgrad import errors, tree
-from dualgrad.core.arrays import plain
 from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Trace, Value
 from dualgrad.core.serial import next_serial
 from dualgrad.interpreters.dual import Dual, dual
-from dualgrad.transforms.arguments import active, name_of, output_leaves, same_tree, split_aux, transformed
+from dualgrad.transforms.arguments import active, evaluate, name_of, output_leaves, same_tree, split_aux, transformed
 from dualgrad.transforms.pullback import vjp
 from dualgrad.transforms.vectorize import vmap
 
@@ -48,7 +47,7 @@ def pushforward(name: str, f: Callable, primals: Any, tangents: Any, has_aux: bo
             if tangent is not None and not isinstance(tangent, Value):
                 tangent = np.asarray(tangent, leaves[i].dtype)[()]
             leaves[i] = dual(trace, snapshot(leaves[i]), tangent, None if supports is None else supports[i])
-        out = f(*tree.unflatten(structure, leaves))
+        out = evaluate(f, tree.unflatten(structure, leaves))
         out, aux = split_aux(name, f, out) if has_aux else (out, None)
         out_leaves, out_structure = output_leaves(name, f, out)
     finally:
@@ -56,7 +55,7 @@ def pushforward(name: str, f: Callable, primals: Any, tangents: Any, has_aux: bo
     values, pushed = [], []
     for y in out_leaves:
         if type(y) is Dual and y.trace is trace:
-            values.append(_own(y.value))
+            values.append(snapshot(y.value))
             pushed.append(np.zeros(y.shape, y.dtype)[()] if y.tangent is None else _tangent(y.tangent, y.dtype))
         else:
             values.append(y)
@@ -67,10 +66,6 @@ def pushforward(name: str, f: Callable, primals: Any, tangents: Any, has_aux: bo
     aux_leaves, aux_structure = tree.flatten(aux)
     lowered = [leaf.value if type(leaf) is Dual and leaf.trace is trace else leaf for leaf in aux_leaves]
     return (*result, tree.unflatten(aux_structure, lowered))
-
-
-def _own(value: Any) -> Any:
-    return snapshot(value)
 
 
 def _tangent(tangent: Any, dtype: Any) -> Any:

@@ -11,7 +11,7 @@ from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Trace, Value
 from dualgrad.core.serial import next_serial
 from dualgrad.interpreters.batch import Batched, batched
-from dualgrad.transforms.arguments import name_of, output_leaves, transformed
+from dualgrad.transforms.arguments import evaluate, name_of, output_leaves, transformed
 
 
 def vmap(f: Callable, in_axes: Any = 0, out_axes: Any = 0) -> Callable:
@@ -61,7 +61,7 @@ def _vmap(f: Callable, in_axes: Any, out_axes: Any, /, *args: Any, **kwargs: Any
     if size is None:
         raise errors.ArgumentError(f"vmap: no argument is mapped (in_axes={in_axes!r}){errors.user_line()}.")
     try:
-        out = f(*tree.unflatten(structure, lifted), **kwargs)
+        out = evaluate(f, tree.unflatten(structure, lifted), kwargs)
         out_leaves, out_structure = output_leaves("vmap", f, out)
     finally:
         trace.alive = False
