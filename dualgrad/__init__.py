@@ -6,6 +6,7 @@
 """
 from dualgrad import errors, rules, tree
 from dualgrad.check import check_grads
+from dualgrad.core.traced import install_operators
 from dualgrad.interpreters.dual import Dual
 from dualgrad.interpreters.tape import Tape
 from dualgrad.transforms.checkpoint import checkpoint
@@ -40,3 +41,5 @@ __all__ = [
     "vjp",
     "vmap",
 ]
+
+install_operators()

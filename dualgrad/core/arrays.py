@@ -4,6 +4,7 @@ Everything here works on plain arrays and, through NumPy's protocols, on traced 
 """
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -29,20 +30,41 @@ def ZERO(*_: Any) -> Any:
     return 0
 
 
-add_reduce = np.add.reduce
-
-
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """The adjoint of broadcasting from `shape` to g.shape: sum over the axes that were stretched or added."""
-    if g.shape == shape:
+    given = g.shape
+    if given == shape:
         return g
-    extra = len(g.shape) - len(shape)
-    if extra:
-        g = np.add.reduce(g, axis=tuple(range(extra)))
-    stretched = tuple(axis for axis, n in enumerate(shape) if n == 1 and g.shape[axis] != 1)
+    extra = len(given) - len(shape)
+    if extra == 1:
+        g = sum_rows(g)
+    elif extra:
+        g = np.add.reduce(g, tuple(range(extra)))
+    if given[extra:] == shape:
+        return g
+    stretched = [axis for axis, n in enumerate(shape) if n == 1 and given[extra + axis] != 1]
     if stretched:
-        g = np.add.reduce(g, axis=stretched, keepdims=True)
+        g = np.add.reduce(g, tuple(stretched), keepdims=True)
     return np.broadcast_to(g, shape) if g.shape != shape else g
+
+
+def sum_rows(g: Any) -> Any:
+    """The sum over the first axis; of a small plain matrix as a product with ones, in 0.3 us instead of 0.8 us."""
+    if type(g) is np.ndarray and g.ndim == 2 and g.shape[0] <= 256 and g.dtype == np.float64:
+        return _ONES[: g.shape[0]].dot(g)
+    return np.add.reduce(g, 0)
+
+
+_ONES = np.ones(256)
+
+
+def stretch(g: Any, shape: tuple[int, ...]) -> Any:
+    """np.broadcast_to; a small plain array is filled instead, in a tenth of the time (0.3 us against 3 us)."""
+    if isinstance(g, Value) or math.prod(shape) > 4096:
+        return np.broadcast_to(g, shape)
+    out = np.empty(shape, g.dtype)
+    out[...] = g
+    return out
 
 
 def spread(t: Any, shape: tuple[int, ...]) -> Any:
@@ -52,6 +74,8 @@ def spread(t: Any, shape: tuple[int, ...]) -> Any:
 
 def conjugate(x: Any) -> Any:
     """Complex conjugate; a real value is returned as it is."""
+    if type(x) is complex:  # a Python number stays one: its type is weak
+        return x.conjugate()
     return np.conjugate(x) if np.result_type(x).kind == "c" else x
 
 
@@ -94,14 +118,9 @@ def any_true(mask: Any) -> bool:
     return bool(np.count_nonzero(mask))
 
 
-def _baseline() -> int:
+def _references_of_a_local() -> int:
     array = np.empty(1)
     return sys.getrefcount(array)
 
 
-_SOLE = _baseline()
-
-
-def owned(g: Any) -> bool:
-    """Is `g`, held by one local name of the caller and this argument, referenced by nothing else and writeable?"""
-    return type(g) is np.ndarray and g.base is None and g.flags.writeable and sys.getrefcount(g) <= _SOLE + 1
+SOLE = _references_of_a_local()  # what sys.getrefcount answers for an object that only one local name refers to

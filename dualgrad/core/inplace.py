@@ -15,7 +15,7 @@ import numpy as np
 from dualgrad import errors
 from dualgrad.core.primitive import Value
 
-_CONTENT = ("trace", "value", "tangent", "support", "index", "code", "instruction")
+_CONTENT = ("owner", "value", "tangent", "support", "index", "code", "instruction")
 
 
 class Origin(NamedTuple):
@@ -49,9 +49,7 @@ def snapshot(value: Any) -> Any:
         handle = object.__new__(type(value))
         _fill(handle, value)
         return handle
-    if isinstance(value, list | tuple | np.ndarray):
-        return np.array(value)
-    return value
+    return value if isinstance(value, np.generic) or not isinstance(value, (list, tuple, np.ndarray)) else np.array(value)
 
 
 def is_immutable(value: Any) -> bool:

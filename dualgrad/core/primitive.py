@@ -39,14 +39,14 @@ class Value:
     """
 
     __slots__ = (
-        "__weakref__", "trace", "value",
+        "__weakref__", "owner", "value",
         "tangent", "support",  # Dual
         "index",  # Variable
         "code", "instruction",  # where the value was made
         "origin", "views",  # links between an array and its views, see core.inplace
     )  # fmt: skip
 
-    trace: Any
+    owner: Any  # the trace (`trace` is a method of arrays)
     value: Any
 
 
@@ -72,8 +72,8 @@ class Primitive:
     """One pure array function and its derivative, as data (see the module docstring)."""
 
     __slots__ = (
-        "batch", "fast", "function", "handlers", "jvp", "keeps", "kind", "local", "multiple", "name", "save",
-        "slopes", "ties", "transpose", "vjp",
+        "adapt", "batch", "fast", "function", "handlers", "jvp", "keeps", "kind", "local", "multiple", "name", "save",
+        "slopes", "split", "ties", "transpose", "vjp", "weights",
     )  # fmt: skip
 
     def __init__(
@@ -84,19 +84,23 @@ class Primitive:
         *,
         slopes: tuple | None = None,
         ties: Callable | None = None,
+        weights: tuple | None = None,
         transpose: Any = None,
         jvp: Callable | None = None,
         vjp: Callable | None = None,
         save: Callable | None = None,
         batch: Callable | None = None,
+        split: Callable | None = None,
+        adapt: Callable | None = None,
         local: bool = False,
         multiple: bool = False,
         register: bool = True,
         keeps: Any = (),
     ) -> None:
         self.name, self.function, self.kind = name, function, kind
-        self.slopes, self.ties, self.transpose = slopes, ties, transpose
+        self.slopes, self.ties, self.weights, self.transpose = slopes, ties, weights, transpose
         self.jvp, self.vjp, self.save, self.batch = jvp, vjp, save, batch
+        self.split, self.adapt = split, adapt  # for outputs with an arbitrary choice of basis, see core.splitting and rules.spectral
         self.local = local  # a linear map that only moves and adds elements: structural zeros stay structural
         self.multiple = multiple  # returns a tuple
         if register:
@@ -108,6 +112,9 @@ class Primitive:
             PRIMITIVES.append(self)
 
     def __call__(self, *args: Any, **static: Any) -> Any:
+        if len(args) == 1:  # the common case, made lean
+            (x,) = args
+            return self.handlers[type(x)](x.owner, args, static) if isinstance(x, Value) else self.function(x, **static)
         return bind(self, args, static)
 
     def __repr__(self) -> str:
@@ -169,8 +176,8 @@ def bind(primitive: Primitive, args: tuple, static: dict) -> Any:
     """Apply a primitive: under the interpreter of the newest trace among the arguments, or as plain NumPy."""
     top = None
     for arg in args:
-        if isinstance(arg, Value) and (top is None or arg.trace.serial > top.trace.serial):
+        if isinstance(arg, Value) and (top is None or arg.owner.serial > top.owner.serial):
             top = arg
     if top is None:
         return primitive.function(*args, **static)
-    return primitive.handlers[type(top)](top.trace, args, static)
+    return primitive.handlers[type(top)](top.owner, args, static)

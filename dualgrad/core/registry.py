@@ -5,6 +5,7 @@ calls that do).  NumPy's protocols look functions up here; the rooms under `rule
 """
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +17,13 @@ KEYWORDS: dict[Any, frozenset[str] | None] = {}  # NumPy function -> the keyword
 CREATORS: dict[Any, Callable] = {}  # NumPy function called with like=x -> creator(x, *args, **kwargs)
 METHODS: dict[str, Callable] = {}  # ndarray method -> front
 PRIMITIVES: list[Any] = []  # every primitive declared, in order
+LATE: list[str] = []  # modules of rules for a library that is slow to import, loaded when a function is not in the tables
+
+
+def load_late_rules() -> None:
+    """Import the modules in LATE (a second time costs nothing)."""
+    for module in LATE:
+        importlib.import_module(module)
 
 
 def front(*functions: Any, method: str | None = None) -> Callable[[Callable], Callable]:

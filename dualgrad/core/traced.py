@@ -19,7 +19,7 @@ import numpy as np
 from dualgrad import errors
 from dualgrad.core.inplace import assign, is_immutable
 from dualgrad.core.primitive import Primitive, Value
-from dualgrad.core.registry import CREATORS, FUNCTIONS, KEYWORDS, METHODS, REDUCTIONS, UFUNCS
+from dualgrad.core.registry import CREATORS, FUNCTIONS, KEYWORDS, METHODS, REDUCTIONS, UFUNCS, load_late_rules
 
 _getframe = sys._getframe
 
@@ -49,10 +49,13 @@ class Traced(Value):
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         entry = UFUNCS.get(ufunc)
         if entry is None:
-            raise errors.unsupported(ufunc)
+            load_late_rules()
+            entry = UFUNCS.get(ufunc)
+            if entry is None:
+                raise errors.unsupported(ufunc)
         if method == "__call__":
             if not kwargs:
-                return entry.fast[type(self)](*inputs)
+                return located(entry.fast[type(self)](*inputs), _getframe(1))
             return _ufunc_with_keywords(ufunc, entry, inputs, kwargs)
         front = REDUCTIONS.get((ufunc, method))
         if front is None:
@@ -67,7 +70,10 @@ class Traced(Value):
         if front is None:
             if function in CREATORS:
                 return CREATORS[function](self, *args, **kwargs)
-            raise errors.unsupported(function)
+            load_late_rules()
+            front = FUNCTIONS.get(function)
+            if front is None:
+                raise errors.unsupported(function)
         out = None
         if kwargs:
             known = KEYWORDS[function]
@@ -184,18 +190,6 @@ class Traced(Value):
     def __setitem__(self, index: Any, values: Any) -> None:
         METHODS["__setitem__"](self, index, values)
 
-    # ---- everything else an ndarray has -----------------------------------------------------------------------
-    def __getattr__(self, name: str) -> Any:
-        method = METHODS.get(name)
-        if method is not None:
-            return _bound(self, name, method)
-        if name.startswith("__") or not hasattr(np.ndarray, name):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        raise UnsupportedAttribute(
-            f"ndarray.{name} is not supported on traced values{errors.user_line()}: "
-            "write it with a NumPy function that has a derivative rule."
-        )
-
     def __repr__(self) -> str:
         return f"{type(self).__name__}({errors.describe(self)}, {self.value!r})"
 
@@ -224,15 +218,27 @@ def components(value: Any) -> list[Any]:
     return value.components() if isinstance(value, Traced) else [value]
 
 
-def _bound(self: Traced, name: str, method: Callable) -> Callable:
-    def call(*args: Any, **kwargs: Any) -> Any:
+def _method(name: str, front: Callable) -> Callable:
+    """The method of a traced array that calls a front function."""
+
+    def method(self, *args, **kwargs):  # type: ignore[no-untyped-def]
         out = kwargs.pop("out", None)
         if kwargs:
-            _check_keywords(f"ndarray.{name}", kwargs, method)
-        result = located(method(self, *args, **kwargs), _getframe(1))
+            _check_keywords(f"ndarray.{name}", kwargs, front)
+        result = located(front(self, *args, **kwargs), _getframe(1))
         return result if out is None else assign(out, result, f"ndarray.{name}")
 
-    return call
+    method.__name__ = name
+    return method
+
+
+def _unsupported_attribute(name: str) -> property:
+    def get(self):  # type: ignore[no-untyped-def]
+        raise UnsupportedAttribute(
+            f"ndarray.{name} is not supported on traced values{errors.user_line()}: write it with a NumPy function that has a derivative rule."
+        )
+
+    return property(get)
 
 
 def _check_keywords(function: Any, kwargs: dict, front: Callable) -> None:
@@ -289,42 +295,40 @@ _UNARY = {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": 
 
 
 def install_operators() -> None:
-    """Give `Traced` its operators; called once all rules are declared."""
+    """Give `Traced` its operators and methods, and its subclasses their handlers as operators; called once all is declared.
+
+    All are attributes of the class: a `__getattr__` would make every access to a slot ten times slower, and an operator that is
+    the handler itself saves a call.
+    """
+    for name, front in METHODS.items():
+        if not name.startswith("__"):
+            setattr(Traced, name, _method(name, front))
+    for name in dir(np.ndarray):
+        if not name.startswith("__") and not hasattr(Traced, name):
+            setattr(Traced, name, _unsupported_attribute(name))
     for name, ufunc in (_BINARY | _COMPARISONS).items():
         fast = UFUNCS[ufunc].fast
-        setattr(Traced, f"__{name}__", _forward(fast))
+        for cls in Traced.__subclasses__():
+            setattr(cls, f"__{name}__", fast[cls])
         if name in _BINARY:
             setattr(Traced, f"__r{name}__", _reflected(fast))
             if name != "divmod":
                 setattr(Traced, f"__i{name}__", _inplace(fast, name))
     for name, ufunc in _UNARY.items():
-        setattr(Traced, f"__{name}__", _unary(UFUNCS[ufunc].fast))
-
-
-def _forward(fast: dict) -> Callable:
-    def method(self, other):  # type: ignore[no-untyped-def]
-        return fast[type(self)](self, other)
-
-    return method
+        for cls in Traced.__subclasses__():
+            setattr(cls, f"__{name}__", UFUNCS[ufunc].fast[cls])
 
 
 def _reflected(fast: dict) -> Callable:
     def method(self, other):  # type: ignore[no-untyped-def]
-        return fast[type(self)](other, self)
-
-    return method
-
-
-def _unary(fast: dict) -> Callable:
-    def method(self):  # type: ignore[no-untyped-def]
-        return fast[type(self)](self)
+        return located(fast[type(self)](other, self), _getframe(1))
 
     return method
 
 
 def _inplace(fast: dict, name: str) -> Callable:
     def method(self, other):  # type: ignore[no-untyped-def]
-        result = fast[type(self)](self, other)
+        result = located(fast[type(self)](self, other), _getframe(1))
         return result if is_immutable(self) else assign(self, result, f"__i{name}__")
 
     return method

@@ -46,13 +46,13 @@ class Batched(Traced):
 
     def lift(self, constant: Any) -> Batched:
         size = self.value.shape[0]
-        return batched(self.trace, np.broadcast_to(constant, (size, *np.shape(constant))))
+        return batched(self.owner, np.broadcast_to(constant, (size, *np.shape(constant))))
 
 
 def batched(trace: Trace, value: Any) -> Batched:
     """A mapped value of a trace."""
     out = _new(Batched)
-    out.trace, out.value = trace, value
+    out.owner, out.value = trace, value
     return out
 
 
@@ -69,12 +69,12 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
     def general(trace: Trace, args: tuple, static: dict) -> Any:
         values, mapped, size = [], [], 0
         for arg in args:
-            if type(arg) is Batched and arg.trace is trace:
+            if type(arg) is Batched and arg.owner is trace:
                 values.append(arg.value)
                 mapped.append(True)
                 size = arg.value.shape[0]
             else:
-                if isinstance(arg, Value) and not arg.trace.alive:
+                if isinstance(arg, Value) and not arg.owner.alive:
                     raise _escaped(arg)
                 values.append(arg)
                 mapped.append(False)
@@ -84,7 +84,7 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
         return tuple(batched(trace, z) for z in out) if primitive.multiple else batched(trace, out)
 
     def fast(*args: Any) -> Any:
-        return located(bind(primitive, args, {}), _getframe(2))
+        return located(bind(primitive, args, {}), _getframe(1))
 
     return fast, general
 

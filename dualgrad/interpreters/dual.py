@@ -17,6 +17,7 @@ import numpy as np
 
 from dualgrad import errors
 from dualgrad.core import primitive as core
+from dualgrad.core import splitting
 from dualgrad.core.arrays import MINUS_ONE, ONE, ZERO, masked, spread, union
 from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Primitive, Trace, Value, bind
@@ -49,7 +50,7 @@ class Dual(Traced):
                     f"Dual: the tangent has shape {tangent.shape}, the primal {primal.shape}; give a tangent of the primal's shape."
                 )
         self.tangent, self.support = tangent, None
-        self.trace = _hand_trace(max(_serial(primal), _serial(tangent)))
+        self.owner = _hand_trace(max(_serial(primal), _serial(tangent)))
 
     @property
     def primal(self) -> Any:
@@ -61,7 +62,7 @@ class Dual(Traced):
         return _specialize(primitive)
 
     def lift(self, constant: Any) -> Dual:
-        return dual(self.trace, constant, None)
+        return dual(self.owner, constant, None)
 
     def components(self) -> list[Any]:
         return components(self.value) + ([] if self.tangent is None else components(self.tangent))
@@ -73,7 +74,7 @@ class Dual(Traced):
 def dual(trace: Trace, value: Any, tangent: Any, support: Any = None) -> Any:
     """A dual number of a trace (the constructor that transforms and handlers use)."""
     out = _new(Dual)
-    out.trace, out.value, out.tangent, out.support = trace, value, tangent, support
+    out.owner, out.value, out.tangent, out.support = trace, value, tangent, support
     return out
 
 
@@ -87,7 +88,7 @@ def _floating(x: Any, what: str) -> Any:
 
 
 def _serial(x: Any) -> float:
-    return x.trace.serial if isinstance(x, Value) else 0.0
+    return x.owner.serial if isinstance(x, Value) else 0.0
 
 
 _HAND: weakref.WeakValueDictionary[float, Trace] = weakref.WeakValueDictionary()
@@ -105,11 +106,11 @@ def _hand_trace(serial: float) -> Trace:
 
 def _check_alive(*args: Any) -> None:
     for value in args:
-        if isinstance(value, Value) and not value.trace.alive:
+        if isinstance(value, Value) and not value.owner.alive:
             code = getattr(value, "code", None)
             made = f", made at {errors.line_of(code, value.instruction)}," if code is not None else ""
             raise errors.EscapedTraceError(
-                f"a traced value {errors.describe(value)}{made} was used{errors.user_line()} after its transform ({value.trace.label}) "
+                f"a traced value {errors.describe(value)}{made} was used{errors.user_line()} after its transform ({value.owner.label}) "
                 "had returned. Return it from the function (has_aux=True for extras) instead of storing it outside, or store "
                 "stop_gradient(value)."
             )
@@ -119,7 +120,7 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
     def general(trace: Trace, args: tuple, static: dict) -> Any:
         values, tangents, supports = [], [], []
         for arg in args:
-            if type(arg) is Dual and arg.trace is trace:
+            if type(arg) is Dual and arg.owner is trace:
                 values.append(arg.value)
                 tangents.append(arg.tangent)
                 supports.append(arg.support)
@@ -131,6 +132,8 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
             return primitive(*values, **static)
         _check_alive(*args)
         out = primitive(*values, **static)
+        if primitive.adapt is not None and any(t is not None for t in tangents):
+            out = primitive.adapt(tangents[0] if len(tangents) == 1 else tuple(tangents), out, *values, **static)
         with np.errstate(all="ignore"):
             tangent, support = pushed(primitive, tangents, supports, out, values, static)
         if not primitive.multiple:
@@ -141,7 +144,7 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
         )
 
     def fallback(*args: Any) -> Any:
-        return located(bind(primitive, args, {}), _getframe(2))
+        return located(bind(primitive, args, {}), _getframe(1))
 
     if primitive.kind == "elementwise" and len(primitive.slopes) == 1:  # type: ignore[arg-type]
         return _unary(primitive, general), general
@@ -152,19 +155,19 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
 
 def _unary(primitive: Primitive, general: Callable) -> Callable:
     function, slope = primitive.function, primitive.slopes[0]  # type: ignore[index]
-    unit = slope is ONE
+    unit, quiet = slope is ONE, _quiet_product(slope)
 
     def fast(x: Any) -> Any:
-        trace, t = x.trace, x.tangent
+        trace, t = x.owner, x.tangent
         if x.support is not None or not trace.alive:
-            return general(trace, (x,), {})
+            return located(general(trace, (x,), {}), _getframe(1))
         value = x.value
         out = _new(Dual)
-        out.trace = trace
+        out.owner = trace
         out.value = z = function(value)
-        out.tangent = t if t is None or unit else t * slope(z, value)
+        out.tangent = t if t is None or unit else t * slope(z, value) if quiet is None else quiet(t, z, value)
         out.support = None
-        frame = _getframe(2)
+        frame = _getframe(1)
         out.code = frame.f_code
         out.instruction = frame.f_lasti
         return out
@@ -172,22 +175,36 @@ def _unary(primitive: Primitive, general: Callable) -> Callable:
     return fast
 
 
+def _quiet_product(slope: Callable) -> Callable | None:
+    """t * slope of a singular slope: an infinite slope times a zero tangent is no floating-point error of the user's."""
+    loud = getattr(slope, "loud", None)
+    if loud is None:
+        return None
+
+    def product(t: Any, *args: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return t * loud(*args)
+
+    return product
+
+
 def _binary(primitive: Primitive, general: Callable) -> Callable:
     function, (first, second) = primitive.function, primitive.slopes  # type: ignore[misc]
+    quiet = {slope: product for slope in (first, second) if (product := _quiet_product(slope)) is not None}
 
     def push(slope: Callable, t: Any, z: Any, x: Any, y: Any) -> Any:
         if slope is ONE:
             return t
         if slope is MINUS_ONE:
             return -t
-        return t * slope(z, x, y)
+        return quiet[slope](t, z, x, y) if slope in quiet else t * slope(z, x, y)
 
     def fast(x: Any, y: Any) -> Any:
         tangent = None
-        if type(x) is Dual and type(y) is Dual and x.trace is y.trace:
-            trace = x.trace
+        if type(x) is Dual and type(y) is Dual and x.owner is y.owner:
+            trace = x.owner
             if x.support is not None or y.support is not None or not trace.alive:
-                return general(trace, (x, y), {})
+                return located(general(trace, (x, y), {}), _getframe(1))
             x_value, y_value = x.value, y.value
             z = function(x_value, y_value)
             if x.tangent is not None and first is not ZERO:
@@ -195,32 +212,32 @@ def _binary(primitive: Primitive, general: Callable) -> Callable:
             if y.tangent is not None and second is not ZERO:
                 other = push(second, y.tangent, z, x_value, y_value)
                 tangent = other if tangent is None else tangent + other
-        elif type(x) is Dual and not (isinstance(y, Value) and y.trace.serial > x.trace.serial):
-            trace = x.trace
-            if x.support is not None or not trace.alive or (isinstance(y, Value) and not y.trace.alive):
-                return general(trace, (x, y), {})
+        elif type(x) is Dual and not (isinstance(y, Value) and y.owner.serial > x.owner.serial):
+            trace = x.owner
+            if x.support is not None or not trace.alive or (isinstance(y, Value) and not y.owner.alive):
+                return located(general(trace, (x, y), {}), _getframe(1))
             x_value = x.value
             z = function(x_value, y)
             if x.tangent is not None and first is not ZERO:
                 tangent = push(first, x.tangent, z, x_value, y)
-        elif type(y) is Dual and not (isinstance(x, Value) and x.trace.serial > y.trace.serial):
-            trace = y.trace
-            if y.support is not None or not trace.alive or (isinstance(x, Value) and not x.trace.alive):
-                return general(trace, (x, y), {})
+        elif type(y) is Dual and not (isinstance(x, Value) and x.owner.serial > y.owner.serial):
+            trace = y.owner
+            if y.support is not None or not trace.alive or (isinstance(x, Value) and not x.owner.alive):
+                return located(general(trace, (x, y), {}), _getframe(1))
             y_value = y.value
             z = function(x, y_value)
             if y.tangent is not None and second is not ZERO:
                 tangent = push(second, y.tangent, z, x, y_value)
         else:
-            return bind(primitive, (x, y), {})
+            return located(bind(primitive, (x, y), {}), _getframe(1))
         if tangent is not None and tangent.shape != z.shape:
             tangent = np.broadcast_to(tangent, z.shape)
         out = _new(Dual)
-        out.trace = trace
+        out.owner = trace
         out.value = z
         out.tangent = tangent
         out.support = None
-        frame = _getframe(2)
+        frame = _getframe(1)
         out.code = frame.f_code
         out.instruction = frame.f_lasti
         return out
@@ -254,7 +271,8 @@ def pushed(primitive: Primitive, tangents: list, supports: list, out: Any, value
             return None, None
         return _sum(terms), _union(alive)
     if kind == "linear":
-        given = [_zeros(x) if t is None else t for t, x in zip(tangents, values, strict=True)]
+        # a real tangent of a complex value (that of x + 1j) must not become the buffer complex ones are written into
+        given = [_zeros(x) if t is None else t if t.dtype == x.dtype else t.astype(x.dtype) for t, x in zip(tangents, values, strict=True)]
         support = None
         if primitive.local and any(s is not None for s in supports):
             masks = [
@@ -308,3 +326,6 @@ def _pushed_through_pullback(primitive: Any, active: list, tangents: list, out: 
     outputs = out if primitive.multiple else (out,)
     found = core.linear_transpose(pull, outputs, [tangents[k] for k in active])
     return tuple(found) if primitive.multiple else found[0]
+
+
+splitting.make_dual = dual

@@ -13,6 +13,7 @@ holds a nan; only then the careful sweep runs, which carries with every cotangen
 """
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -25,11 +26,11 @@ from dualgrad.core import primitive as core
 from dualgrad.core.arrays import (
     MINUS_ONE,
     ONE,
+    SOLE,
     ZERO,
     any_true,
     conjugate,
     masked,
-    owned,
     real_like,
     through,
     unbroadcast,
@@ -38,12 +39,16 @@ from dualgrad.core.arrays import (
 from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Aval, Primitive, Trace, Value, bind
 from dualgrad.core.serial import next_serial
+from dualgrad.core.splitting import series, split
 from dualgrad.core.traced import Traced, components, located
 
 _getframe = sys._getframe
-_new = object.__new__
 _ndarray = np.ndarray
-_count_nonzero = np.count_nonzero
+_PLAIN = frozenset((_ndarray, float, int, np.float64))
+_NUMBERS = frozenset((float, int, complex, np.float64))  # immutable: need no snapshot
+_new_aval = tuple.__new__  # half the time of Aval(...)
+_getrefcount = sys.getrefcount
+_QUIET = functools.partial(np.errstate, all="ignore")
 
 
 class Tape(Trace):
@@ -63,16 +68,16 @@ class Tape(Trace):
     called again.  Leaving the `with` block ends the recording: its values can no longer be computed with.
     """
 
-    __slots__ = ("avals", "history", "lock", "places", "records", "scalars")
+    __slots__ = ("history", "inputs", "lock", "places", "records", "splitting")
 
     def __init__(self, label: str = "Tape") -> None:
         Trace.__init__(self, next_serial(), label)
         self.history: list[Any] = []  # the records, kept after the tape is closed
         self.records: Any = self.history  # where operations append
-        self.avals: list[Aval] = []  # shape and dtype of the inputs, which are the first records
-        self.scalars: list[bool] = []  # which inputs are NumPy scalars rather than arrays
+        self.inputs: list[tuple] = []  # (shape, dtype, type) of the inputs, which are the first records
         self.places: dict[int, tuple] | None = None  # index -> (code, instruction), under debug_nans only
-        self.lock = threading.RLock()
+        self.lock: Any = None  # made with the first checkpoint
+        self.splitting: Any = None  # made with the first degenerate factorization, see core.splitting
 
     def __enter__(self) -> Tape:
         return self
@@ -87,7 +92,7 @@ class Tape(Trace):
 
     def watch(self, value: Any) -> Variable:
         """A variable holding a snapshot of `value`.  Watch all inputs before computing with one of them."""
-        if len(self.history) != len(self.avals):
+        if len(self.history) != len(self.inputs):
             raise errors.ArgumentError("Tape.watch: watch all inputs before the first operation on one of them.")
         value = snapshot(value) if hasattr(value, "dtype") else np.array(value)[()]
         if value.dtype.kind not in "fc":
@@ -98,14 +103,14 @@ class Tape(Trace):
 
     def input(self, value: Any) -> Variable:
         """A variable for an input into which nobody will write."""
-        self.avals.append(Aval(value.shape, value.dtype))
-        self.scalars.append(isinstance(value, np.generic))
-        self.history.append(None)
-        return _variable(self, value, len(self.history) - 1)
+        history = self.history
+        self.inputs.append((value.shape, value.dtype, type(value)))
+        history.append(None)
+        return Variable(self, value, len(history) - 1)
 
     def pullback(self, output: Any, cotangent: Any = None) -> list[Any]:
         """The cotangent of every input for one cotangent of one output (ones by default)."""
-        if not (type(output) is Variable and output.trace is self):
+        if not (type(output) is Variable and output.owner is self):
             raise errors.ArgumentError("Tape.pullback: the output is not a value of this tape.")
         return pull_back(self, [output], [np.ones(output.shape, output.dtype) if cotangent is None else cotangent])
 
@@ -115,7 +120,7 @@ class Tape(Trace):
     def _describe(self, i: int) -> str:
         record = self.history[i]
         if record is None:
-            return f"input : {errors.describe(self.avals[i])}"
+            return f"input : {errors.describe(Aval(*self.inputs[i][:2]))}"
         primitive, parents, _, operands, static = record[0].expand(record)
         shown = [f"%{p}" if p >= 0 else _constant_text(x) for p, x in zip(parents, operands, strict=True)]
         shown += [f"{name}={value!r}" for name, value in static.items()]
@@ -145,30 +150,36 @@ class Variable(Traced):
 
     __slots__ = ()
 
+    def __init__(self, trace: Tape, value: Any, index: int, code: Any = None, instruction: int = 0) -> None:
+        self.owner, self.value, self.index, self.code, self.instruction = trace, value, index, code, instruction
+
     @classmethod
     def specialize(cls, primitive: Primitive) -> tuple[Callable, Callable]:
         return _specialize(primitive)
 
     def lift(self, constant: Any) -> Variable:
-        self.trace.records.append(_CONSTANT)
-        return _variable(self.trace, constant, len(self.trace.records) - 1)
-
-
-def _variable(trace: Tape, value: Any, index: int) -> Variable:
-    out = _new(Variable)
-    out.trace, out.value, out.index = trace, value, index
-    return out
+        self.owner.records.append(_CONSTANT)
+        return Variable(self.owner, constant, len(self.owner.records) - 1)
 
 
 def _escaped(*values: Any) -> errors.EscapedTraceError:
     """The error for the first of these values whose trace has ended."""
-    value = next(v for v in values if isinstance(v, Value) and not v.trace.alive)
+    value = next(v for v in values if isinstance(v, Value) and not v.owner.alive)
     code = getattr(value, "code", None)
     made = f", made at {errors.line_of(code, value.instruction)}," if code is not None else ""
     return errors.EscapedTraceError(
-        f"a traced value {errors.describe(value)}{made} was used{errors.user_line()} after its transform ({value.trace.label}) had "
+        f"a traced value {errors.describe(value)}{made} was used{errors.user_line()} after its transform ({value.owner.label}) had "
         "returned. Return it from the function (has_aux=True for extras) instead of storing it outside, or store stop_gradient(value)."
     )
+
+
+def _outranks(trace: Tape, value: Any) -> bool:
+    """Is `value` a constant to this trace: plain, or of an older one that is still alive?"""
+    if not isinstance(value, Value):
+        return True
+    if not value.owner.alive:
+        raise _escaped(value)
+    return value.owner.serial < trace.serial
 
 
 # ---- from a primitive to its handlers -----------------------------------------------------------------------------
@@ -178,7 +189,7 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
     def general(trace: Tape, args: tuple, static: dict) -> Any:
         values, parents = [], []
         for arg in args:
-            if type(arg) is Variable and arg.trace is trace:
+            if type(arg) is Variable and arg.owner is trace:
                 values.append(arg.value)
                 parents.append(arg.index)
             else:
@@ -186,16 +197,35 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
                 parents.append(-1)
         if primitive.kind == "constant":
             return primitive(*values, **static)
-        if not trace.alive or not all(a.trace.alive for a in args if isinstance(a, Value)):
+        if not trace.alive or not all(a.owner.alive for a in args if isinstance(a, Value)):
             raise _escaped(*args)
         if primitive.save is not None:
             out, residuals = primitive.save(*values, **static)
             return _record(trace, primitive, tuple(parents), residuals, tuple(map(_aval, values)), static, out)
         out = primitive(*values, **static)
+        if primitive.adapt is not None:
+            out = primitive.adapt(None, out, *values, **static)
+        if primitive.split is not None and (directions := primitive.split(out, *values, **static)) is not None:
+            out = split(trace, out, directions)
         return record_general(trace, primitive, parents, values, out, static)
 
+    if primitive.kind == "linear" and primitive.transpose.__code__.co_argcount == 2:  # one operand: the common case, made lean
+        everything = general
+
+        def general(trace: Tape, args: tuple, static: dict) -> Any:
+            if len(args) != 1:
+                return everything(trace, args, static)
+            (x,) = args
+            value = x.value
+            out = primitive(value, **static) if isinstance(value, Value) else primitive.function(value, **static)
+            try:
+                trace.records.append((_pull_linear, x.index, primitive, _new_aval(Aval, (value.shape, value.dtype)), static))
+            except _Escaped:
+                raise _escaped(x) from None
+            return Variable(trace, out, len(trace.records) - 1)
+
     def fallback(*args: Any) -> Any:
-        return located(bind(primitive, args, {}), _getframe(2))
+        return located(bind(primitive, args, {}), _getframe(1))
 
     if primitive.kind in ("elementwise", "select") and len(primitive.slopes) == 1:  # type: ignore[arg-type]
         return _unary(primitive), general
@@ -224,14 +254,14 @@ def _record(trace: Tape, primitive: Any, parents: tuple, residual: Any, operands
     records.append((_pull_general, parents, primitive, residual, operands, static))
     index = len(records) - 1
     if not primitive.multiple:
-        return _variable(trace, out, index)
+        return Variable(trace, out, index)
     outputs = []
     for j, value in enumerate(out):
         if value is None or value.dtype.kind not in "fc":
             outputs.append(value)
             continue
         records.append((_pull_item, index, j, len(out)))
-        outputs.append(_variable(trace, value, len(records) - 1))
+        outputs.append(Variable(trace, value, len(records) - 1))
     return tuple(outputs)
 
 
@@ -276,7 +306,7 @@ def _unary(primitive: Primitive) -> Callable:
     pull.expand = lambda record: (primitive, (record[1],), record[2], (record[3],), {})  # type: ignore[attr-defined]
 
     def fast(x: Any) -> Any:
-        trace, value = x.trace, x.value
+        trace, value = x.owner, x.value
         z = function(value)
         if z.dtype.kind == "c":
             if not trace.alive:
@@ -287,40 +317,36 @@ def _unary(primitive: Primitive) -> Callable:
             records.append((pull, x.index, z if keep_out else None, value if keep_x else None))
         except _Escaped:
             raise _escaped(x) from None
-        out = _new(Variable)
-        out.trace = trace
-        out.value = z
-        out.index = len(records) - 1
-        frame = _getframe(2)
-        out.code = frame.f_code
-        out.instruction = frame.f_lasti
-        return out
+        frame = _getframe(1)
+        return Variable(trace, z, len(records) - 1, frame.f_code, frame.f_lasti)
 
     return fast
 
 
 def _elementwise_terms(primitive: Primitive) -> tuple:
     """For each operand, term(g, z, x, y) = its cotangent before unbroadcasting, and what the rule reads."""
-    slopes, ties = primitive.slopes, primitive.ties
+    slopes, ties, weights = primitive.slopes, primitive.ties, primitive.weights or (None, None)
 
-    def term(slope: Callable) -> Callable | None:
+    def term(slope: Callable, weight: Callable | None) -> Callable | None:
         if slope is ONE:
-            return lambda g, z, x, y: g
+            return ONE
         if slope is MINUS_ONE:
             return lambda g, z, x, y: -g
         if slope is ZERO:
             return None
+        if weight is not None:
+            return lambda g, z, x, y: g * weight(z, x, y)
         if ties is not None:
 
             def select(g: Any, z: Any, x: Any, y: Any) -> Any:
-                c = g * slope(z, x, y)
                 tie = ties(z, x, y)
+                c = g * slope(z, x, y)
                 return c + 0.5 * (g * tie) if any_true(tie) else c
 
             return select
         return lambda g, z, x, y: g * slope(z, x, y)
 
-    return term(slopes[0]), term(slopes[1]), lambda parents: _kept(primitive, parents, 2)  # type: ignore[index]
+    return term(slopes[0], weights[0]), term(slopes[1], weights[1]), lambda parents: _kept(primitive, parents, 2)  # type: ignore[index]
 
 
 def _bilinear_terms(primitive: Primitive) -> tuple:
@@ -347,13 +373,13 @@ def _binary(primitive: Primitive, term0: Callable | None, term1: Callable | None
     def pull_both(ct: list, g: Any, record: tuple) -> None:
         _, i, j, z, x, y, shape, other = record
         if term0 is not None:
-            c = term0(g, z, x, y)
+            c = g if term0 is ONE else term0(g, z, x, y)
             if c.shape != shape:
                 c = unbroadcast(c, shape)
             have = ct[i]
             ct[i] = c if have is None else have + c
         if term1 is not None:
-            c = term1(g, z, x, y)
+            c = g if term1 is ONE else term1(g, z, x, y)
             if c.shape != other:
                 c = unbroadcast(c, other)
             have = ct[j]
@@ -361,7 +387,7 @@ def _binary(primitive: Primitive, term0: Callable | None, term1: Callable | None
 
     def pull_left(ct: list, g: Any, record: tuple) -> None:
         _, i, z, x, y, shape = record
-        c = term0(g, z, x, y)  # type: ignore[misc]
+        c = g if term0 is ONE else term0(g, z, x, y)  # type: ignore[misc]
         if c.shape != shape:
             c = unbroadcast(c, shape)
         have = ct[i]
@@ -369,7 +395,7 @@ def _binary(primitive: Primitive, term0: Callable | None, term1: Callable | None
 
     def pull_right(ct: list, g: Any, record: tuple) -> None:
         _, i, z, x, y, shape = record
-        c = term1(g, z, x, y)  # type: ignore[misc]
+        c = g if term1 is ONE else term1(g, z, x, y)  # type: ignore[misc]
         if c.shape != shape:
             c = unbroadcast(c, shape)
         have = ct[i]
@@ -390,8 +416,8 @@ def _binary(primitive: Primitive, term0: Callable | None, term1: Callable | None
     pull_both.expand, pull_left.expand, pull_right.expand = expand_both, expand_left, expand_right  # type: ignore[attr-defined]
 
     def fast(x: Any, y: Any) -> Any:
-        if type(x) is Variable and type(y) is Variable and x.trace is y.trace:
-            trace = x.trace
+        if type(x) is Variable and type(y) is Variable and x.owner is y.owner:
+            trace = x.owner
             x_value, y_value = x.value, y.value
             z = function(x_value, y_value)
             if z.dtype.kind == "c":
@@ -400,57 +426,47 @@ def _binary(primitive: Primitive, term0: Callable | None, term1: Callable | None
                 pull_both, x.index, y.index, z if out_both else None, x_value if x_both else None,
                 y_value if y_both else None, x_value.shape, y_value.shape,
             )  # fmt: skip
-        elif type(x) is Variable and not (isinstance(y, Value) and y.trace.serial > x.trace.serial):
-            if isinstance(y, Value) and not y.trace.alive:
-                raise _escaped(y)
-            trace = x.trace
+        elif type(x) is Variable and (type(y) in _PLAIN or _outranks(x.owner, y)):
+            trace = x.owner
             x_value = x.value
             z = function(x_value, y)
             if z.dtype.kind == "c":
                 return complex_record(trace, x, y, x_value, y, x.index, -1, z)
-            if y_left and type(y) is not float:
+            if y_left and type(y) not in _NUMBERS:
                 y = snapshot(y)
             shape = x_value.shape
             if avals:
-                x_value = Aval(shape, x_value.dtype)
+                x_value = _new_aval(Aval, (shape, x_value.dtype))
             elif not x_left:
                 x_value = None
             record = (pull_left, x.index, z if out_left else None, x_value, y if y_left else None, shape)
             if term0 is None:
                 record = _CONSTANT
-        elif type(y) is Variable and not (isinstance(x, Value) and x.trace.serial > y.trace.serial):
-            if isinstance(x, Value) and not x.trace.alive:
-                raise _escaped(x)
-            trace = y.trace
+        elif type(y) is Variable and (type(x) in _PLAIN or _outranks(y.owner, x)):
+            trace = y.owner
             y_value = y.value
             z = function(x, y_value)
             if z.dtype.kind == "c":
                 return complex_record(trace, x, y, x, y_value, -1, y.index, z)
-            if x_right and type(x) is not float:
+            if x_right and type(x) not in _NUMBERS:
                 x = snapshot(x)
             shape = y_value.shape
             if avals:
-                y_value = Aval(shape, y_value.dtype)
+                y_value = _new_aval(Aval, (shape, y_value.dtype))
             elif not y_right:
                 y_value = None
             record = (pull_right, y.index, z if out_right else None, x if x_right else None, y_value, shape)
             if term1 is None:
                 record = _CONSTANT
         else:
-            return bind(primitive, (x, y), {})
+            return located(bind(primitive, (x, y), {}), _getframe(1))
         records = trace.records
         try:
             records.append(record)
         except _Escaped:
             raise _escaped(x, y) from None
-        out = _new(Variable)
-        out.trace = trace
-        out.value = z
-        out.index = len(records) - 1
-        frame = _getframe(2)
-        out.code = frame.f_code
-        out.instruction = frame.f_lasti
-        return out
+        frame = _getframe(1)
+        return Variable(trace, z, len(records) - 1, frame.f_code, frame.f_lasti)
 
     def complex_record(trace: Tape, x: Any, y: Any, x_value: Any, y_value: Any, i: int, j: int, z: Any) -> Any:
         if not trace.alive:
@@ -491,6 +507,21 @@ def _pull_general(ct: list, g: Any, record: tuple) -> None:
 
 
 _pull_general.expand = lambda record: (record[2], record[1], record[3], record[4], record[5])  # type: ignore[attr-defined]
+
+
+def _pull_linear(ct: list, g: Any, record: tuple) -> None:
+    """A linear function of one operand."""
+    _, i, primitive, aval, static = record
+    c = primitive.transpose(g, aval, **static)
+    if type(c) is tuple:
+        c = c[0]
+    if c.dtype.kind == "c":
+        c = real_like(c, aval)
+    have = ct[i]
+    ct[i] = c if have is None else have + c
+
+
+_pull_linear.expand = lambda record: (record[2], (record[1],), None, (record[3],), record[4])  # type: ignore[attr-defined]
 
 
 def contributions(record: tuple, g: Any, support: Any) -> list[tuple[int, Any, Any]]:
@@ -567,49 +598,46 @@ def pull_back(tape: Tape, outputs: Sequence[Any], cotangents: Sequence[Any], sup
     `outputs` that are not variables of this tape are constants.  A cotangent of None is zero; `supports` tell where cotangents
     can be non-zero (a basis of unit vectors).
     """
-    supports = [None] * len(outputs) if supports is None else supports
-    seeds = [
-        (y.index, g, s)
-        for y, g, s in zip(outputs, cotangents, supports, strict=True)
-        if type(y) is Variable and y.trace is tape and g is not None
-    ]
-    with np.errstate(all="ignore"):
-        careful = tape.places is not None or any(_on_outer_tape(g) for _, g, _ in seeds) or any(_on_outer_tape(y) for y in outputs)
-        if not careful:
-            found = _cotangents(tape, seeds, False)
-            careful = any(g is not None and _has_nan(g) for g in found)
-        if careful:
+    seeds = []
+    careful = tape.places is not None
+    for k, y in enumerate(outputs):
+        g = cotangents[k]
+        if type(y) is Variable and y.owner is tape and g is not None:
+            seeds.append((y.index, g, None if supports is None else supports[k]))
+            if isinstance(y.value, Value) or isinstance(g, Value):
+                careful = careful or _on_outer_tape(y.value) or _on_outer_tape(g)
+    with _QUIET():
+        found = _cotangents(tape, seeds, careful)
+        if not careful and _has_nan(found):
             found = _cotangents(tape, seeds, True)
-        results: list[Any] = []
-        for k, aval in enumerate(tape.avals):
-            g = found[k]
-            found[k] = None
-            if g is None:
-                g = np.zeros(aval.shape, aval.dtype)
-            elif g.dtype != aval.dtype:
-                g = real_like(g, aval).astype(aval.dtype)
-            if isinstance(g, Value):
-                g = snapshot(g)
-            elif tape.scalars[k]:
-                g = g[()]
-            elif type(g) is not _ndarray:
-                g = np.array(g)
-            elif not owned(g) or any(g is seed for _, seed, _ in seeds):
-                g = g.copy()
-            results.append(g)
+    results: list[Any] = []
+    for shape, dtype, kind in tape.inputs:
+        g = found.pop()
+        if tape.splitting is not None:
+            g = series(g, tape.splitting)[0]
+        if type(g) is _ndarray is kind and (g.dtype is dtype or g.dtype == dtype) and g.base is None and _getrefcount(g) <= SOLE:
+            results.append(g)  # only this name refers to it: it is the caller's already
+            continue
+        if g is None:
+            g = np.zeros(shape, dtype)
+        elif g.dtype != dtype:
+            g = (np.real(g) if dtype.kind != "c" else g).astype(dtype)
+        g = snapshot(g) if isinstance(g, Value) else np.array(g)
+        results.append(g[()] if kind is not _ndarray and type(g) is _ndarray and not shape else g)
     return results
 
 
 def _cotangents(tape: Tape, seeds: list, careful: bool) -> list[Any]:
-    """One sweep over the whole tape; the cotangents of its inputs."""
+    """One sweep over the whole tape; the cotangents of its inputs, last first."""
     ct: list[Any] = [None] * len(tape.history)
     supports: list[Any] | None = [None] * len(ct) if careful else None
     for i, g, s in seeds:
         if supports is not None:
             supports[i] = s if ct[i] is None else union(supports[i], s)
         ct[i] = g if ct[i] is None else ct[i] + g
-    _sweep(tape, ct, supports, len(tape.avals))
-    return ct[: len(tape.avals)]
+    stop = len(tape.inputs)
+    _sweep(tape, ct, supports, stop)
+    return ct[stop - 1 :: -1]
 
 
 def _sweep(tape: Tape, ct: list, supports: list | None, stop: int) -> None:
@@ -656,6 +684,7 @@ _FORGOTTEN = (_pull_forgotten,)
 def forget(tape: Tape, start: int, outputs: list[int], run_again: Callable) -> None:
     """Replace all records after `start` by one at `start` that makes them again; `outputs` are those that stay in use."""
     records = tape.history
+    tape.lock = tape.lock or threading.RLock()
     records[start + 1 :] = [_FORGOTTEN] * (len(records) - start - 1)
     for j, i in enumerate(outputs):
         records[i] = (_pull_item, start, j, len(outputs))
@@ -690,23 +719,27 @@ _pull_checkpoint.expand = lambda record: ("checkpoint", (), None, (), {})  # typ
 
 
 def _on_outer_tape(value: Any) -> bool:
-    """Does a value one level down live on another tape, whose own sweep will need to see the structural zeros?"""
-    value = value.value if type(value) is Variable else value
+    """Is a value one level down on another tape, whose own sweep will have to see the structural zeros of this one?"""
     while isinstance(value, Value):
-        if type(value) is Variable:
-            return True
-        if _on_outer_tape(getattr(value, "tangent", None)):
+        if type(value) is Variable or _on_outer_tape(getattr(value, "tangent", None)):
             return True
         value = value.value
     return False
 
 
-def _has_nan(g: Any) -> bool:
-    for array in components(g):
-        if array is not None:
-            total = np.vdot(array, array)
+def _has_nan(found: list) -> bool:
+    for g in found:
+        if type(g) is _ndarray:
+            flat = g.ravel()
+            total = flat.dot(flat)  # nan if and only if an element is (in complex numbers also for an inf: then once more for nothing)
             if total != total:
                 return True
+        elif g is not None:
+            for array in components(g):
+                if array is not None:
+                    total = np.vdot(array, array)
+                    if total != total:
+                        return True
     return False
 
 

@@ -89,8 +89,9 @@ def dropout(rate: float) -> Model:
 
     `apply({}, x, rng)` draws the mask from the generator; `apply({}, x)` returns x.  A generator moves on at
     every draw: where a function is evaluated again (`checkpoint`, a finite difference), make it inside,
-    `np.random.default_rng(seed)`. Source: Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014, in
-    the form that rescales while training.
+    `np.random.default_rng(seed)`.  Under `vmap` all examples share one mask.
+
+    Source: Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov 2014, rescaled while training.
 
     >>> init, apply = dropout(0.75)
     >>> apply({}, np.ones(8), np.random.default_rng(0))

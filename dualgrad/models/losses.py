@@ -14,10 +14,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from dualgrad.scipy.special import log_softmax
 from scipy import special
 
 from dualgrad.errors import ArgumentError
+from dualgrad.scipy.special import log_softmax
 
 
 def mse(prediction: Any, target: Any) -> Any:

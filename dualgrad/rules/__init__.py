@@ -1,7 +1,55 @@
 """The table of derivatives.  Importing this package declares every rule."""
-from dualgrad.core.traced import install_operators
-from dualgrad.rules import contraction, creation, elementwise, indexing, joining, reductions, shaping
+from dualgrad.core.registry import LATE
+from dualgrad.rules import (
+    contraction,
+    convolution,
+    creation,
+    cumulative,
+    degenerate,
+    determinant,
+    einsum,
+    elementwise,
+    factorizations,
+    indexing,
+    joining,
+    linalg,
+    norms,
+    numerical,
+    padding,
+    quantiles,
+    questions,
+    reductions,
+    shaping,
+    singular_values,
+    sorting,
+    spectral,
+    statistics,
+)
 
-__all__ = ["contraction", "creation", "elementwise", "indexing", "joining", "reductions", "shaping"]
+__all__ = [
+    "contraction",
+    "convolution",
+    "creation",
+    "cumulative",
+    "degenerate",
+    "determinant",
+    "einsum",
+    "elementwise",
+    "factorizations",
+    "indexing",
+    "joining",
+    "linalg",
+    "norms",
+    "numerical",
+    "padding",
+    "quantiles",
+    "questions",
+    "reductions",
+    "shaping",
+    "singular_values",
+    "sorting",
+    "spectral",
+    "statistics",
+]
 
-install_operators()
+LATE += ["dualgrad.rules.special", "dualgrad.rules.bessel", "dualgrad.rules.fft"]  # scipy.special takes 150 ms to import

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from dualgrad import errors
 from dualgrad.core.inplace import mutate
 from dualgrad.core.primitive import Value
 from dualgrad.core.registry import creator, front
@@ -53,6 +54,8 @@ def _like(function: Any) -> None:
     @front(function)
     def create(a: Any, /, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, *, device: Any = None) -> Any:
         made = function(np.broadcast_to(np.zeros((), a.dtype), a.shape), dtype=dtype, shape=shape)
+        if made.dtype == object:
+            raise errors.unsupported(function, "an array of dtype object cannot carry derivatives")
         return a.lift(made) if made.dtype.kind in "fc" else made
 
 

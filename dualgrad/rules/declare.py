@@ -35,12 +35,15 @@ def elementwise(function: Any, *slopes: Callable, name: str | None = None) -> Pr
     return _register(Primitive(name or function.__name__, function, "elementwise", slopes=slopes), function)
 
 
-def select(function: Any, *wins: Callable, ties: Callable | None = None, name: str | None = None) -> Primitive:
+def select(
+    function: Any, *wins: Callable, ties: Callable | None = None, weights: tuple | None = None, name: str | None = None
+) -> Primitive:
     """A broadcasting function whose output is one of its operands.
 
     wins[k](out, *operands) is true where operand k alone is the output; where `ties` is true both share, half and half.
+    weights[k], if given, is the same as one number 0, 1/2, 1: a fast way that may be nan (inf - inf), for then wins and ties decide.
     """
-    return _register(Primitive(name or function.__name__, function, "select", slopes=wins, ties=ties), function)
+    return _register(Primitive(name or function.__name__, function, "select", slopes=wins, ties=ties, weights=weights), function)
 
 
 def linear(function: Any, transpose: Callable, *, batch: Callable | None = None, local: bool = False, name: str | None = None) -> Primitive:
@@ -78,6 +81,8 @@ def opaque(
     vjp: Callable | None = None,
     *,
     batch: Callable | None = None,
+    split: Callable | None = None,
+    adapt: Callable | None = None,
     local: bool = False,
     multiple: bool = False,
     name: str | None = None,
@@ -87,10 +92,16 @@ def opaque(
     jvp(tangents, out, *primals, **static) -> tangent of the output; vjp(ct, out, *primals, **static) -> cotangents.
     With one operand, tangents and the result of vjp are not tuples; a tangent of None is zero, and so is a cotangent.
     With `multiple` outputs, out, ct and the tangent of the output are tuples, and ct[j] may be None.
+    Outputs with an arbitrary choice (a basis of eigenvectors) may say how it is made for a derivative: split(out, *primals,
+    **static) -> directions in which the tape splits a degenerate output, or None; adapt(tangents, out, *primals, **static) ->
+    the outputs that suit these tangents, or a tape for None (core/splitting.py, rules/spectral.py).
     `local`: the function acts on each element by itself, and its slopes are finite, so a structural zero stays one.
     """
     return _register(
-        Primitive(name or function.__name__, function, "opaque", jvp=jvp, vjp=vjp, batch=batch, local=local, multiple=multiple), function
+        Primitive(
+            name or function.__name__, function, "opaque", jvp=jvp, vjp=vjp, batch=batch, split=split, adapt=adapt, local=local, multiple=multiple
+        ),
+        function,
     )
 
 
@@ -102,10 +113,15 @@ def singular(slope: Callable) -> Callable:
         with np.errstate(all="ignore"):
             return slope(*args)
 
+    quiet.loud = slope  # type: ignore[attr-defined]
     return quiet
 
 
 # ---- batch rules: batch(primitive, mapped, *values, **static) -> output with the mapped axis leading ------------------
+
+
+def _shifted(axis: Any) -> Any:
+    return tuple(a + 1 for a in axis) if isinstance(axis, tuple) else axis + 1
 
 
 def batch_axis(*names: str) -> Callable:
@@ -113,21 +129,20 @@ def batch_axis(*names: str) -> Callable:
 
     def rule(primitive: Primitive, mapped: Any, x: Any, **static: Any) -> Any:
         for name in names:
-            axis = static[name]
-            static[name] = tuple(a + 1 for a in axis) if isinstance(axis, tuple) else axis + 1
+            static[name] = _shifted(static[name])
         return primitive(x, **static)
 
     return rule
 
 
 def batch_axes(*names: str) -> Callable:
-    """Several operands of equal rank (concatenate, stack): all are mapped, axis arguments shift by one."""
+    """Several operands without broadcasting (concatenate, stack): all become mapped, axis arguments shift by one."""
 
     def rule(primitive: Primitive, mapped: Any, *values: Any, **static: Any) -> Any:
         size = next(v.shape[0] for v, m in zip(values, mapped, strict=True) if m)
         values = tuple(v if m else np.broadcast_to(v, (size, *np.shape(v))) for v, m in zip(values, mapped, strict=True))
         for name in names:
-            static[name] = static[name] + 1
+            static[name] = _shifted(static[name])
         return primitive(*values, **static)
 
     return rule

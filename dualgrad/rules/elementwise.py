@@ -6,42 +6,71 @@ derivative where one exists (x**1 and 0**x at 0), +-inf at a one-sided infinite 
 from __future__ import annotations
 
 import operator
+import sys
 from typing import Any
 
 import numpy as np
 
 from dualgrad.core.arrays import MINUS_ONE, ONE, ZERO
 from dualgrad.core.registry import METHODS, UFUNCS, front_ufunc
+from dualgrad.core.traced import located
 from dualgrad.rules.declare import constant, elementwise, opaque, select, singular
 
 # ---- arithmetic -------------------------------------------------------------------------------------------------------
+
+
+def _inverse(y: Any) -> Any:
+    """1 / y; a Python 0 divides like NumPy's."""
+    try:
+        return 1 / y
+    except ZeroDivisionError:
+        return np.inf
+
+
 elementwise(np.add, ONE, ONE)
 elementwise(np.subtract, ONE, MINUS_ONE)
 elementwise(np.multiply, lambda _z, _x, y: y, lambda _z, x, _y: x)
-elementwise(np.divide, lambda _z, _x, y: 1 / y, lambda z, _x, y: -z / y)
+elementwise(np.divide, lambda _z, _x, y: _inverse(y), lambda z, _x, y: -z / y)
 elementwise(np.negative, lambda _z, _x: -1)
 elementwise(np.positive, ONE)
 elementwise(np.reciprocal, lambda z, _x: -z * z)
 elementwise(np.square, lambda _z, x: 2 * x)
 
 
-def _power_base(_z: Any, x: Any, p: Any) -> Any:
+_NUMBERS = frozenset((int, float, complex))
+
+
+def _typed(x: Any, like: Any) -> Any:
+    """A Python number in the dtype of an array, because np.where(mask, 1, 0.5) is float64."""
+    return like.dtype.type(x) if type(x) in _NUMBERS else x
+
+
+def power_base(_z: Any, x: Any, p: Any) -> Any:
     """d x**p / dx = p x**(p - 1); 0 where x and p are both 0, so that 0 * inf never arises."""
-    if type(p) is int or type(p) is float:
-        return p * x ** (p - 1) if p else 0
+    if type(p) in _NUMBERS:
+        return x + x if p == 2 else p * x ** (p - 1) if p else 0
     both = np.logical_and(np.equal(x, 0), np.equal(p, 0))
     return np.where(both, 0, p * np.where(both, 1, x) ** np.subtract(p, 1))
 
 
-def _power_exponent(z: Any, x: Any, p: Any) -> Any:
+def power_exponent(z: Any, x: Any, p: Any) -> Any:
     """d x**p / dp = x**p log x, and its limit 0 at x = 0 for p >= 0 (there z (p > 0), which has the right slope in x)."""
+    x = _typed(x, z)
     zero = np.logical_and(np.equal(x, 0), np.greater_equal(np.real(p), 0))
     return np.where(zero, z * np.greater(np.real(p), 0), z * np.log(np.where(zero, 1, x)))
 
 
+_singular_power_base = singular(power_base)
+
+
+def _power_slope(_z: Any, x: Any, p: Any) -> Any:
+    """`power_base`; a number p >= 1 has no singularity to be quiet about (x**2 is everywhere)."""
+    return power_base(_z, x, p) if type(p) in (int, float) and p >= 1 else _singular_power_base(_z, x, p)
+
+
 # the operator, not the ufunc: np.float64(2.) ** 2 takes 0.1 us, np.power 1.1 us, and x ** 2 is a square
-UFUNCS[np.power] = elementwise(operator.pow, singular(_power_base), singular(_power_exponent), name="power")
-elementwise(np.float_power, singular(_power_base), singular(_power_exponent))
+UFUNCS[np.power] = elementwise(operator.pow, _power_slope, singular(power_exponent), name="power")
+elementwise(np.float_power, singular(power_base), singular(power_exponent))
 
 _LOG2, _LOG10, _DEGREE = np.log(np.longdouble(2)), np.log(np.longdouble(10)), np.arctan(np.longdouble(1)) / 45
 
@@ -55,10 +84,22 @@ def _exact(constant: Any, like: Any) -> Any:
 elementwise(np.exp, lambda z, _x: z)
 elementwise(np.exp2, lambda z, _x: z * _exact(_LOG2, z))
 elementwise(np.expm1, lambda _z, x: np.exp(x))
-elementwise(np.log, lambda _z, x: 1 / x)
-elementwise(np.log2, lambda _z, x: 1 / (x * _exact(_LOG2, x)))
-elementwise(np.log10, lambda _z, x: 1 / (x * _exact(_LOG10, x)))
-elementwise(np.log1p, lambda _z, x: 1 / (1 + x))
+
+
+def inside(x: Any, domain: Any) -> Any:
+    """1 where the mask `domain` is true and nan elsewhere, in the precision of x, to multiply a slope that does not know its
+    domain: 1 / x is finite at -1, where log is nan (K5).  Complex x has no outside."""
+    if x.dtype.kind == "c":
+        return 1
+    if type(domain) is np.bool:
+        return 1.0 if domain else np.nan
+    return np.where(domain, x.dtype.type(1), x.dtype.type(np.nan))
+
+
+elementwise(np.log, lambda _z, x: inside(x, x >= 0) / x)
+elementwise(np.log2, lambda _z, x: inside(x, x >= 0) / (x * _exact(_LOG2, x)))
+elementwise(np.log10, lambda _z, x: inside(x, x >= 0) / (x * _exact(_LOG10, x)))
+elementwise(np.log1p, lambda _z, x: inside(x, x >= -1) / (1 + x))
 elementwise(np.sqrt, singular(lambda z, _x: 0.5 / z))
 elementwise(np.cbrt, singular(lambda z, _x: 1 / (3 * z * z)))
 
@@ -74,7 +115,7 @@ elementwise(np.cosh, lambda _z, x: np.sinh(x))
 elementwise(np.tanh, lambda z, _x: 1 - z * z)
 elementwise(np.arcsinh, lambda _z, x: 1 / (np.sqrt(x * x + 1) if x.dtype.kind == "c" else np.hypot(x, 1)))
 elementwise(np.arccosh, singular(lambda _z, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1))))
-elementwise(np.arctanh, singular(lambda _z, x: 1 / ((1 - x) * (1 + x))))
+elementwise(np.arctanh, singular(lambda _z, x: inside(x, np.absolute(x) <= 1) / ((1 - x) * (1 + x))))
 elementwise(np.deg2rad, lambda z, _x: _exact(_DEGREE, z))
 elementwise(np.radians, lambda z, _x: _exact(_DEGREE, z))
 elementwise(np.rad2deg, lambda z, _x: _exact(1 / _DEGREE, z))
@@ -102,11 +143,12 @@ elementwise(np.hypot, lambda z, x, _y: _share_of_norm(x, z), lambda z, _x, y: _s
 
 
 def _logadd_slope(exp: Any, logadd: Any) -> Any:
-    def slope(_z: Any, x: Any, y: Any) -> Any:
+    def slope(z: Any, x: Any, y: Any) -> Any:
         """The share of x, 1 / (1 + e**(y - x)) = e**-log(1 + e**(y - x)), finite at every order.
 
         No information (0) where both are -inf, half each where both are inf.
         """
+        x, y = _typed(x, z), _typed(y, z)
         infinite = np.logical_and(np.equal(x, y), np.isinf(x))
         share = exp(-logadd(0, np.where(infinite, 0, y) - np.where(infinite, 0, x)))
         return np.where(np.logical_and(infinite, np.less(x, 0)), 0, share)
@@ -119,8 +161,17 @@ for _logadd, _exp in ((np.logaddexp, np.exp), (np.logaddexp2, np.exp2)):
     elementwise(_logadd, singular(_share), singular(lambda z, x, y, share=_share: share(z, y, x)))
 
 # ---- kinks ------------------------------------------------------------------------------------------------------------
-select(np.maximum, lambda _z, x, y: np.greater(x, y), lambda _z, x, y: np.less(x, y), ties=lambda _z, x, y: np.equal(x, y))
-select(np.minimum, lambda _z, x, y: np.less(x, y), lambda _z, x, y: np.greater(x, y), ties=lambda _z, x, y: np.equal(x, y))
+def _more(_z: Any, x: Any, y: Any) -> Any:
+    return np.heaviside(x - y, 0.5)
+
+
+def _less(_z: Any, x: Any, y: Any) -> Any:
+    return np.heaviside(y - x, 0.5)
+
+
+_equal = lambda _z, x, y: np.equal(x, y)  # noqa: E731
+select(np.maximum, lambda _z, x, y: np.greater(x, y), lambda _z, x, y: np.less(x, y), ties=_equal, weights=(_more, _less))
+select(np.minimum, lambda _z, x, y: np.less(x, y), lambda _z, x, y: np.greater(x, y), ties=_equal, weights=(_less, _more))
 
 
 def _f_wins(better: Any) -> Any:
@@ -133,7 +184,7 @@ def _f_wins(better: Any) -> Any:
 select(np.fmax, *_f_wins(np.greater), ties=lambda _z, x, y: np.equal(x, y))
 select(np.fmin, *_f_wins(np.less), ties=lambda _z, x, y: np.equal(x, y))
 elementwise(np.fabs, lambda _z, x: np.sign(x))
-elementwise(np.copysign, lambda _z, x, y: np.sign(x) * np.copysign(1.0, y), ZERO)
+elementwise(np.copysign, lambda z, x, _y: np.sign(x) * np.sign(z), ZERO)
 elementwise(np.heaviside, ZERO, lambda _z, x, _y: np.equal(x, 0))
 elementwise(np.remainder, ONE, lambda _z, x, y: -np.floor_divide(x, y))
 elementwise(np.fmod, ONE, lambda z, x, y: np.rint((z - x) / y))  # trunc(x / y) may round up to the next integer
@@ -169,22 +220,17 @@ _conjugate = opaque(
 )
 
 
-@front_ufunc(np.sign)
-def _sign(x: Any) -> Any:
-    return _complex_sign(x) if x.dtype.kind == "c" else _real_sign(x)
+def _by_kind(ufunc: Any, real: Any, complex_: Any) -> Any:
+    @front_ufunc(ufunc)
+    def front(x: Any) -> Any:
+        return located((complex_ if x.dtype.kind == "c" else real).fast[type(x)](x), sys._getframe(1))
+
+    return front
 
 
-@front_ufunc(np.absolute)
-def _absolute(x: Any) -> Any:
-    return _complex_absolute(x) if x.dtype.kind == "c" else _real_absolute(x)
-
-
-@front_ufunc(np.conjugate)
-def _conjugated(x: Any) -> Any:
-    return _conjugate(x) if x.dtype.kind == "c" else np.positive(x)
-
-
-METHODS["conj"] = METHODS["conjugate"] = _conjugated
+_by_kind(np.sign, _real_sign, _complex_sign)
+_by_kind(np.absolute, _real_absolute, _complex_absolute)
+METHODS["conj"] = METHODS["conjugate"] = _by_kind(np.conjugate, UFUNCS[np.positive], _conjugate)
 
 # ---- no derivative ----------------------------------------------------------------------------------------------------
 for _ufunc in (

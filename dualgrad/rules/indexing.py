@@ -93,10 +93,13 @@ def _batch_setitem(primitive: Primitive, mapped: Any, y: Any, values: Any, *arra
     size = y.shape[0] if mapped[0] else values.shape[0]
     if not mapped[0]:
         y = np.broadcast_to(y, (size, *np.shape(y)))
-    if mapped[1]:
+    separated = _separated(pattern.entries)
+    if mapped[1] or separated:
         rank = _region(y.shape[1:], arrays, pattern).ndim
-        values = np.reshape(values, (size,) + (1,) * (rank + 1 - np.ndim(values)) + values.shape[1:])
-        if _separated(pattern.entries):
+        shape = np.shape(values)[1:] if mapped[1] else np.shape(values)
+        shape = (1,) * (rank - len(shape)) + shape[max(len(shape) - rank, 0) :]  # NumPy drops leading axes of length 1
+        values = np.reshape(values, (size if mapped[1] else 1, *shape))
+        if separated:
             values = np.moveaxis(values, 0, max(np.ndim(a) for a in arrays))
     return primitive(y, values, *arrays, pattern=Pattern((_ALL, *pattern.entries)))
 
@@ -230,7 +233,7 @@ def _take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: 
     if mode != "raise":
         size = a.shape[axis]
         indices = np.mod(indices, size) if mode == "wrap" else np.clip(indices, 0, size - 1)
-    return a[(slice(None),) * (axis % a.ndim) + (indices if isinstance(indices, Value) else np.asarray(indices),)]
+    return index_into(a, (slice(None),) * (axis % a.ndim) + (indices if isinstance(indices, Value) else np.asarray(indices),))
 
 
 def _along(shape: tuple, indices: Any, axis: int) -> tuple:
@@ -246,12 +249,15 @@ def _along(shape: tuple, indices: Any, axis: int) -> tuple:
 def _take_along_axis(arr: Any, indices: Any, axis: int | None = -1) -> Any:
     if axis is None:
         arr, axis = np.ravel(arr), 0
-    return arr[_along(arr.shape, indices, axis % arr.ndim)]
+    return index_into(arr, _along(arr.shape, indices, axis % arr.ndim))
 
 
-@front(np.compress, method="compress")
+@front(np.compress)
 def _compress(condition: Any, a: Any, axis: int | None = None) -> Any:
     return _take(a, np.nonzero(condition)[0], axis)
+
+
+METHODS["compress"] = lambda a, condition, axis=None: _compress(condition, a, axis)
 
 
 @front(np.extract)
@@ -376,7 +382,7 @@ def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 @front(np.piecewise)
 def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
-    if isinstance(condlist, Value | np.ndarray) and condlist.ndim == x.ndim or isinstance(condlist[0], bool | np.bool):
+    if np.isscalar(condlist) or not isinstance(condlist[0], list | np.ndarray | Value) and x.ndim:  # as NumPy decides
         condlist = [condlist]
     conditions = [np.broadcast_to(plain(c), x.shape) for c in condlist]
     if len(funclist) == len(conditions) + 1:

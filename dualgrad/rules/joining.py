@@ -15,7 +15,10 @@ from dualgrad.rules.shaping import axes_of, broadcast, concatenate, reshape
 
 
 def _arrays(xs: Any) -> list[Any]:
-    return [x if isinstance(x, Value | np.ndarray | np.generic) else np.asarray(x) for x in xs]
+    xs = [x if isinstance(x, Value | np.ndarray | np.generic) else np.asarray(x) for x in xs]
+    if any(x.dtype == object for x in xs):
+        raise errors.unsupported(np.concatenate, "an array of dtype object cannot carry derivatives")
+    return xs
 
 
 def _dtyped(xs: list[Any], dtype: Any) -> list[Any]:

@@ -77,7 +77,7 @@ real_part = opaque(
 imaginary_part = opaque(
     np.imag,
     jvp=lambda t, _z, _x: np.imag(t),
-    vjp=lambda g, _z, _x: 1j * np.real(g),
+    vjp=lambda g, _z, _x: np.real(g) * 1j,  # the number last: 1j * np.float64 is a Python complex
     batch=lambda primitive, _mapped, x: primitive(x),
     local=True,
     name="imag",

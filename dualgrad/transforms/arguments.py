@@ -43,6 +43,8 @@ def check_argnums(name: str, argnums: Any) -> Any:
 
 def chosen(name: str, f: Callable, argnums: Any, args: tuple) -> tuple[Any, tuple[int, ...]]:
     """The differentiated part of the arguments (one, or a tuple for a tuple of argnums), and the positions."""
+    if type(argnums) is int and 0 <= argnums < len(args):
+        return args[argnums], (argnums,)
     positions = argnums if type(argnums) is tuple else (argnums,)
     found = []
     for k in positions:
@@ -58,48 +60,43 @@ def chosen(name: str, f: Callable, argnums: Any, args: tuple) -> tuple[Any, tupl
 
 def restore(args: tuple, positions: tuple[int, ...], part: Any, argnums: Any) -> tuple:
     """The arguments with the differentiated part put back."""
-    if len(args) == 1:
-        return part if type(argnums) is tuple else (part,)
+    if type(argnums) is not tuple:
+        (k,) = positions
+        return (*args[:k], part, *args[k + 1 :])
     new = list(args)
-    for k, value in zip(positions, part if type(argnums) is tuple else (part,), strict=True):
+    for k, value in zip(positions, part, strict=True):
         new[k] = value
     return tuple(new)
 
 
-def active(name: str, part: Any, argument: str = "argument 0") -> tuple[list, Any, list[int]]:
+def active(name: str, part: Any, argument: Any) -> tuple[list, Any, list[int]]:
     """(leaves, structure, positions of the leaves to differentiate).  Float and complex leaves are differentiated."""
     leaves, structure = tree.flatten(part)
     indices = []
     for i, leaf in enumerate(leaves):
-        kind = type(leaf)
-        if kind is float or kind is complex:
+        if type(leaf) is np.ndarray or isinstance(leaf, Value | np.generic):
+            kind = leaf.dtype.kind
+            if kind == "f" or kind == "c":
+                indices.append(i)
+            elif kind == "O":
+                raise errors.InputTypeError(
+                    f"{name}: {_argument(argument)}{tree.paths(structure)[i]} is an array of dtype object{errors.user_line()}; use a "
+                    "float array, or a list or dict of arrays (a tree)."
+                )
+        elif isinstance(leaf, float | complex):
             leaves[i] = np.array(leaf)[()]
             indices.append(i)
-        elif kind is np.ndarray or isinstance(leaf, Value | np.generic):
-            dtype_kind = leaf.dtype.kind
-            if dtype_kind in "fc":
-                indices.append(i)
-            elif dtype_kind == "O":
-                raise errors.InputTypeError(
-                    f"{name}: {argument}{_path(part, i)} is an array of dtype object{errors.user_line()}; use a float array, "
-                    "or a list or dict of arrays (a tree)."
-                )
     if not indices:
-        _nothing_to_differentiate(name, part, leaves, argument)
+        got = errors.describe(leaves[0]) if structure == tree.LEAF else f"a tree without any ({len(leaves)} leaves)"
+        raise errors.InputTypeError(
+            f"{name}: {_argument(argument)} must be floating or complex, or hold such leaves, but it is {got}{errors.user_line()}. "
+            "To differentiate with respect to it, pass it as a float: float(x), or x.astype(float)."
+        )
     return leaves, structure, indices
 
 
-def _path(part: Any, i: int) -> str:
-    return tree.paths(part)[i]
-
-
-def _nothing_to_differentiate(name: str, part: Any, leaves: list, argument: str) -> None:
-    got = errors.describe(leaves[0]) if len(leaves) == 1 and tree.paths(part)[0] == "" else f"a tree without any ({len(leaves)} leaves)"
-    repair = "pass it as a float: float(x), or x.astype(float)"
-    raise errors.InputTypeError(
-        f"{name}: {argument} must be floating or complex, or hold such leaves, but it is {got}{errors.user_line()}. "
-        f"To differentiate with respect to it, {repair}."
-    )
+def _argument(argument: Any) -> str:
+    return argument if isinstance(argument, str) else f"argument {argument}"
 
 
 def evaluate(f: Callable, args: tuple, kwargs: dict | None = None) -> Any:
@@ -119,7 +116,7 @@ def output_leaves(name: str, f: Callable, out: Any) -> tuple[list, Any]:
     """Leaves and structure of what f returned; every leaf must be a number or an array of numbers."""
     leaves, structure = tree.flatten(out)
     for i, leaf in enumerate(leaves):
-        if isinstance(leaf, Value | np.ndarray | np.generic):
+        if isinstance(leaf, Value | np.ndarray | np.generic) and leaf.dtype.kind in "fcbiu":
             continue
         if isinstance(leaf, bool | int | float | complex):
             leaves[i] = np.array(leaf)[()]
@@ -143,6 +140,8 @@ def split_aux(name: str, f: Callable, result: Any) -> tuple[Any, Any]:
 
 def scalar_output(name: str, f: Callable, out: Any, holomorphic: bool) -> Any:
     """The scalar that f returned, checked."""
+    if isinstance(out, Value) and out.shape == () and out.dtype.kind == "f":
+        return out
     if isinstance(out, bool | int | float | complex):
         out = np.array(out)[()]
     if not isinstance(out, Value | np.ndarray | np.generic):

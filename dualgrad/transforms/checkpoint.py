@@ -40,7 +40,7 @@ def _checkpoint(f: Callable, /, *args: Any, **kwargs: Any) -> Any:
     if tape is None:
         return f(*args, **kwargs)
     kept = tree.unflatten(structure, [_settled(leaf) for leaf in leaves])
-    traces = {v.trace for leaf in leaves for v in _levels(leaf)}
+    traces = {v.owner for leaf in leaves for v in _levels(leaf)}
     records = tape.records
     start = len(records)
     records.append(None)  # the place of the checkpoint, before all that f records
@@ -79,10 +79,10 @@ def _levels(value: Any) -> list[Any]:
 
 
 def _newest_tape(leaves: list) -> Tape | None:
-    tapes = [v.trace for leaf in leaves for v in _levels(leaf) if type(v) is Variable]
+    tapes = [v.owner for leaf in leaves for v in _levels(leaf) if type(v) is Variable]
     return max(tapes, key=lambda tape: tape.serial, default=None)
 
 
 def _variables(out: Any, tape: Tape, start: int) -> list[Any]:
     """The variables of this tape that f made and returned, in order."""
-    return [v for leaf in tree.leaves(out) for v in _levels(leaf) if type(v) is Variable and v.trace is tape and v.index > start]
+    return [v for leaf in tree.leaves(out) for v in _levels(leaf) if type(v) is Variable and v.owner is tape and v.index > start]

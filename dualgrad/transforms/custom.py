@@ -51,7 +51,7 @@ class _Custom:
             )
         indices = [i for i, leaf in enumerate(leaves) if tree.is_differentiable(leaf)]
         operands = tuple(leaves[i] if hasattr(leaves[i], "dtype") else np.array(leaves[i])[()] for i in indices)
-        call = _Call(self, leaves, structure, indices, kwargs, max((x.trace for x in leaves if isinstance(x, Value)), key=lambda trace: trace.serial))
+        call = _Call(self, leaves, structure, indices, kwargs, max((x.owner for x in leaves if isinstance(x, Value)), key=lambda trace: trace.serial))
         outs = bind(self._primitive(call), operands, {})
         return tree.unflatten(call.out_structure, list(outs))
 
@@ -62,13 +62,13 @@ class _Custom:
 class _Call:
     """One call of a custom function: how its operands sit in the argument trees."""
 
-    def __init__(self, owner: _Custom, leaves: list, structure: Any, indices: list[int], kwargs: dict, trace: Any) -> None:
-        self.owner, self.leaves, self.structure, self.indices, self.kwargs, self.trace = owner, leaves, structure, indices, kwargs, trace
+    def __init__(self, custom: _Custom, leaves: list, structure: Any, indices: list[int], kwargs: dict, trace: Any) -> None:
+        self.custom, self.leaves, self.structure, self.indices, self.kwargs, self.top = custom, leaves, structure, indices, kwargs, trace
         self.out_structure: Any = None
 
     @property
     def name(self) -> str:
-        return name_of(self.owner.f)
+        return name_of(self.custom.f)
 
     def arguments(self, operands: tuple) -> tuple:
         """The argument trees with these operands."""
@@ -81,15 +81,15 @@ class _Call:
         """The leaves of an output, whose structure is noted."""
         leaves, self.out_structure = tree.flatten(out)
         for leaf in leaves:
-            if isinstance(leaf, Value) and leaf.trace is self.trace:
+            if isinstance(leaf, Value) and leaf.owner is self.top:
                 raise errors.CustomRuleError(
-                    f"{type(self.owner).__name__}: {self.name} uses a traced value that is not among its arguments{errors.user_line()}; "
+                    f"{type(self.custom).__name__}: {self.name} uses a traced value that is not among its arguments{errors.user_line()}; "
                     "its derivative would be lost. Pass it as an argument."
                 )
         return tuple(leaf if hasattr(leaf, "dtype") else np.array(leaf)[()] for leaf in leaves)
 
     def function(self, *operands: Any) -> tuple:
-        return self.outputs(self.owner.f(*self.arguments(operands), **self.kwargs))
+        return self.outputs(self.custom.f(*self.arguments(operands), **self.kwargs))
 
     def check(self, rule: str, what: str, got: Any, structure: Any, avals: list) -> list:
         """Leaves of what a rule returned, checked against the leaves it belongs to."""
@@ -160,7 +160,7 @@ class custom_jvp(_Custom):
                     f"defjvp of {call.name}: the rule must return a pair (out, tangent), not {errors.describe(result)}{errors.user_line()}."
                 )
             pushed = call.check("defjvp", "tangent", result[1], call.out_structure, [y if y.dtype.kind in "fc" else None for y in out])
-            return tuple(_like(y) if t is None and y.dtype.kind in "fc" else t for t, y in zip(pushed, out, strict=True))
+            return tuple(None if y.dtype.kind not in "fc" else _like(y) if t is None else t for t, y in zip(pushed, out, strict=True))
 
         def batch(primitive: Primitive, mapped: Any, *values: Any) -> tuple:
             axes = tuple(0 if m else None for m in mapped)
@@ -168,8 +168,9 @@ class custom_jvp(_Custom):
             def mapped_jvp(tangents: Any, out: tuple, *primals: Any) -> tuple:
                 tangents = tangents if isinstance(tangents, tuple) else (tangents,)
                 given = tuple(_like(x) if t is None else t for t, x in zip(tangents, primals, strict=True))
-                both = vmap(lambda p, t, y: jvp(tuple(t), y, *p), in_axes=(list(axes), list(axes), 0))
-                return tuple(both(list(primals), list(given), list(out)))
+                both = vmap(lambda p, t, y: [z for z in jvp(tuple(t), y, *p) if z is not None], in_axes=(list(axes), list(axes), 0))
+                found = iter(both(list(primals), list(given), list(out)))
+                return tuple(next(found) if y.dtype.kind in "fc" else None for y in out)
 
             return bind(_opaque(call.name, vmap(call.function, in_axes=axes), jvp=mapped_jvp), values, {})
 

@@ -11,7 +11,7 @@ import numpy as np
 from dualgrad import errors
 from dualgrad.core import primitive as core
 from dualgrad.core.primitive import Primitive, Value
-from dualgrad.core.traced import components
+from dualgrad.core.traced import components, install_operators
 
 
 @contextmanager
@@ -30,12 +30,18 @@ def debug_nans() -> Iterator[None]:
     """
     saved = core.instrument, core.check_cotangent
     core.instrument, core.check_cotangent = _instrument, _check_cotangent
-    core.clear_handlers()
+    _respecialize()
     try:
         yield
     finally:
         core.instrument, core.check_cotangent = saved
-        core.clear_handlers()
+        _respecialize()
+
+
+def _respecialize() -> None:
+    """Make all handlers again, with or without inspection."""
+    core.clear_handlers()
+    install_operators()
 
 
 def _instrument(primitive: Primitive, fast: Callable, general: Callable) -> tuple[Callable, Callable]:
@@ -55,9 +61,9 @@ def _inspect(primitive: Primitive, args: tuple, result: Any) -> Any:
     for out in result if isinstance(result, tuple) else (result,):
         if not isinstance(out, Value):
             continue
-        if hasattr(out.trace, "places"):
-            out.trace.places = out.trace.places or {}
-            out.trace.places[out.index] = place  # type: ignore[attr-defined]
+        if hasattr(out.owner, "places"):
+            out.owner.places = out.owner.places or {}
+            out.owner.places[out.index] = place  # type: ignore[attr-defined]
         _raise_if_bad(primitive, args, out, place)
     return result
 

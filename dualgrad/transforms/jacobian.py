@@ -245,17 +245,30 @@ def _rows(recording: Recording, chunk_size: Any, holomorphic: bool) -> Any:
             given[k], masks[k] = g, s
         return recording.pull(given, masks)
 
-    pieces = []
-    for rows in _chunks(count, chunk_size, "jacrev"):
-        basis = _unit_vectors(outputs, rows)
-        pieces.append(vmap(pull)(basis, [np.not_equal(e, 0) for e in basis]))
-    stacked = [_joined([piece[k] for piece in pieces]) for k in range(len(recording.indices))]
+    def sweep(factors: list) -> list[Any]:
+        """All rows, with cotangents factor * e_k."""
+        pieces = []
+        for rows in _chunks(count, chunk_size, "jacrev"):
+            basis = [factor * e for factor, e in zip(factors, _unit_vectors(outputs, rows), strict=True)]
+            pieces.append(vmap(pull)(basis, [np.not_equal(e, 0) for e in basis]))
+        return [_joined([piece[k] for piece in pieces]) for k in range(len(recording.indices))]
+
+    stacked = sweep([1] * len(outputs))
     if holomorphic:
         stacked = [np.conjugate(block) for block in stacked]
+    unresolved = [k for k, x in enumerate(recording.inputs) if x.dtype.kind != "c"]
+    complex_outputs = [y.dtype.kind == "c" for y in outputs]
+    if unresolved and any(complex_outputs):  # the cotangent of a real input is real: Re J from 1, Im J from i
+        imaginary = sweep([1j if c else 0 for c in complex_outputs])
+        for k in unresolved:
+            stacked[k] = stacked[k] + 1j * imaginary[k]
     per_input = [_split_blocks(block, outputs, 0) for block in stacked]
     blocks: list[Any] = [None] * len(recording.outputs)
     for j, k in enumerate(places):
-        blocks[k] = _blocks([of_input[j] for of_input in per_input], recording.size, recording.indices, recording.structure)
+        found = [of_input[j] for of_input in per_input]
+        if not complex_outputs[j]:
+            found = [np.real(b) if b.dtype.kind == "c" and i in unresolved else b for i, b in enumerate(found)]
+        blocks[k] = _blocks(found, recording.size, recording.indices, recording.structure)
     return tree.unflatten(recording.out_structure, blocks)
 
 

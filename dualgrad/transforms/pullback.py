@@ -8,7 +8,8 @@ import numpy as np
 
 from dualgrad import errors, tree
 from dualgrad.core.inplace import snapshot
-from dualgrad.core.primitive import Value
+from dualgrad.core.primitive import Aval, Value
+from dualgrad.core.splitting import series
 from dualgrad.interpreters.tape import Tape, Variable, pull_back
 from dualgrad.transforms.arguments import (
     active,
@@ -62,7 +63,7 @@ def _value_and_grad(f: Callable, argnums: Any, has_aux: bool, holomorphic: bool,
 def _gradient(name: str, f: Callable, argnums: Any, has_aux: bool, holomorphic: bool, args: tuple, kwargs: dict) -> tuple:
     """(value, aux, gradient): record f once, pull back 1."""
     part, positions = chosen(name, f, argnums, args)
-    leaves, structure, indices = active(name, part, f"argument {argnums}")
+    leaves, structure, indices = active(name, part, argnums)
     if holomorphic and any(leaves[i].dtype.kind != "c" for i in indices):
         raise errors.InputTypeError(f"{name}: holomorphic=True needs complex arguments{errors.user_line()}; cast them with .astype(complex).")
     tape = Tape(name)
@@ -74,13 +75,16 @@ def _gradient(name: str, f: Callable, argnums: Any, has_aux: bool, holomorphic: 
         value = scalar_output(name, f, value, holomorphic)
     finally:
         tape.close()
-    cotangents = pull_back(tape, [value], [np.ones((), value.dtype)[()]])
+    cotangents = pull_back(tape, (value,), (value.dtype.type(1),))
+    tape.history.clear()  # a checkpoint's record refers to its tape: no cycle may keep the residuals alive
     if holomorphic:
         cotangents = [np.conjugate(g) for g in cotangents]
-    found: list[Any] = [None] * len(leaves)
-    for i, g in zip(indices, cotangents, strict=True):
-        found[i] = g
-    return lowered(value, tape), lower_tree(aux, tape) if has_aux else None, tree.unflatten(structure, found)
+    if len(indices) < len(leaves):  # leaves that are not differentiated come back as None
+        found: list[Any] = [None] * len(leaves)
+        for i, g in zip(indices, cotangents, strict=True):
+            found[i] = g
+        cotangents = found
+    return lowered(value, tape), lower_tree(aux, tape) if has_aux else None, tree.unflatten(structure, cotangents)
 
 
 class Recording(NamedTuple):
@@ -98,11 +102,25 @@ class Recording(NamedTuple):
     @property
     def outputs(self) -> list:
         """The output leaves, one level down."""
-        return [y.value if type(y) is Variable and y.trace is self.tape else y for y in self.variables]
+        return [series(y.value, self.tape.splitting)[0] if type(y) is Variable and y.owner is self.tape else y for y in self.variables]
 
     def pull(self, cotangents: list, supports: list | None = None) -> list:
         """One cotangent per differentiated leaf, for one per output leaf (None is zero)."""
         return pull_back(self.tape, self.variables, cotangents, supports)
+
+    def without_values(self) -> Recording:
+        """The same for pulling back alone: plain inputs and outputs are not kept alive, only their shapes and dtypes."""
+        return self._replace(inputs=[], variables=[_without_value(y) for y in self.variables])
+
+
+def _without_value(y: Any) -> Any:
+    if type(y) is not Variable:
+        return y if isinstance(y, Value) else Aval(y.shape, y.dtype)
+    if isinstance(y.value, Value):
+        return y
+    light = object.__new__(Variable)
+    light.owner, light.index, light.value = y.owner, y.index, Aval(y.shape, y.dtype)
+    return light
 
 
 def record(name: str, f: Callable, part: Any, argument: str, has_aux: bool) -> Recording:
@@ -146,6 +164,7 @@ def vjp(f: Callable, *primals: Any, has_aux: bool = False) -> tuple:
         return tree.unflatten(recording.structure, found)
 
     result = tree.unflatten(recording.out_structure, [lowered(y, recording.tape) for y in recording.variables])
+    recording = recording.without_values()
     return (result, pullback, recording.aux) if has_aux else (result, pullback)
 
 
@@ -158,8 +177,8 @@ def _seed(g: Any, dtype: Any) -> Any:
 
 def lowered(value: Any, tape: Tape) -> Any:
     """A value of this tape, one level down and owned by the caller."""
-    if type(value) is Variable and value.trace is tape:
-        value = value.value
+    if type(value) is Variable and value.owner is tape:
+        value = series(value.value, tape.splitting)[0]
         return value.copy() if type(value) is np.ndarray else snapshot(value)
     return value
 

@@ -54,7 +54,7 @@ def pushforward(name: str, f: Callable, primals: Any, tangents: Any, has_aux: bo
         trace.alive = False
     values, pushed = [], []
     for y in out_leaves:
-        if type(y) is Dual and y.trace is trace:
+        if type(y) is Dual and y.owner is trace:
             values.append(snapshot(y.value))
             pushed.append(np.zeros(y.shape, y.dtype)[()] if y.tangent is None else _tangent(y.tangent, y.dtype))
         else:
@@ -64,7 +64,7 @@ def pushforward(name: str, f: Callable, primals: Any, tangents: Any, has_aux: bo
     if not has_aux:
         return result
     aux_leaves, aux_structure = tree.flatten(aux)
-    lowered = [leaf.value if type(leaf) is Dual and leaf.trace is trace else leaf for leaf in aux_leaves]
+    lowered = [leaf.value if type(leaf) is Dual and leaf.owner is trace else leaf for leaf in aux_leaves]
     return (*result, tree.unflatten(aux_structure, lowered))
 
 

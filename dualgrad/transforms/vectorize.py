@@ -68,7 +68,7 @@ def _vmap(f: Callable, in_axes: Any, out_axes: Any, /, *args: Any, **kwargs: Any
     places = _broadcast_prefix(out_axes, out)
     results = []
     for y, place in zip(out_leaves, places, strict=True):
-        if type(y) is Batched and y.trace is trace:
+        if type(y) is Batched and y.owner is trace:
             value = y.value
             if place is None:
                 raise errors.ArgumentError(f"vmap: out_axes is None for an output that differs between instances{errors.user_line()}.")
