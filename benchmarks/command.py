@@ -59,8 +59,8 @@ def main(description: str, suites: dict[str, Suite], stem: str, arguments: Seque
         print(f"{parser.prog}: {problem}", file=sys.stderr)
         return 1
 
-    where = ", ".join(value if name in ("processor", "system") else f"{name} {value}" for name, value in machine().items())
-    print(f"{where}\n\n{table(results)}\n\n{LEGEND}\n\n{verdict(results)}")
+    where = described(about["machine"])
+    print("\n".join([*where, "", table(results), "", LEGEND, "", verdict(results)]))
     with whole(options.json) as part:
         part.write_text(as_json(results, about), encoding="utf-8")
     print(f"written: {options.json}")
@@ -77,6 +77,13 @@ LEGEND = (
     "The subject of a case is marked *.  `subject against it`: its median over (+: minus) that of the tool in this line, and\n"
     "where 95 % of that lies when rounds are drawn again.  All tools of a case ran interleaved and gave the same answer."
 )
+
+
+def described(machine: dict[str, Any]) -> list[str]:
+    """The machine in one line, what is installed in another."""
+    facts = [value if name in ("processor", "system") else f"{name} {value}" for name, value in machine.items()]
+    split = list(machine).index("python")
+    return [", ".join(facts[:split]), ", ".join(facts[split:])]
 
 
 def measure_all(cases: Sequence[Case], rounds: int) -> list[Result]:

@@ -14,8 +14,10 @@ operations run on one thread of it, which is its quickest: with two, the 64 rows
 """
 from __future__ import annotations
 
+import atexit
 import functools
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,7 +33,7 @@ from peers import Peers
 
 import dualgrad
 
-TORCH, HIPS = "PyTorch", "HIPS autograd"
+TORCH, HIPS, JAX = "PyTorch", "HIPS autograd", "JAX, jit"
 
 
 def timed(
@@ -94,9 +96,9 @@ def _mlp(peers: Peers, batch: int) -> Case:
     if jax := peers.jax:
         compiled = jax.jit(jax.grad(lambda params, x, target: loss(params, x, target, jax.numpy)))
         tools.append(
-            timed("jax.jit", lambda: {name: np.asarray(value) for name, value in compiled(params, x, target).items()}, answer)
+            timed(JAX, lambda: {name: np.asarray(value) for name, value in compiled(params, x, target).items()}, answer)
         )
-    tools.append(timed("NumPy by hand", _mlp_by_hand(params, x, target), answer))
+    tools.append(timed("NumPy, by hand", _mlp_by_hand(params, x, target), answer))
     return Case(f"gradient of an MLP 10-5-1, batch {batch}", "µs", tools, {TORCH: 0.6, HIPS: 0.15})
 
 
@@ -109,7 +111,7 @@ def _mlp_by_hand(params: dict[str, Any], x: Any, target: Any) -> Callable[[], di
     def gradient() -> dict[str, Any]:
         np.dot(x, w1, hidden)
         np.add(hidden, b1, hidden)
-        np.maximum(hidden, 0.0, hidden)
+        np.maximum(hidden, 0.0, out=hidden)
         np.dot(hidden, w2, error)
         np.add(error, b2, error)
         np.subtract(error, target, error)
@@ -153,8 +155,8 @@ def chain(peers: Peers) -> list[Case]:
     if autograd := peers.autograd:
         by_hips = autograd.grad(lambda x: autograd.numpy.sum(links(autograd.numpy, x)))
         tools.append(timed(HIPS, lambda: by_hips(START), single, 2000))
-    tools.append(timed("NumPy, no gradient", lambda: links(np, START), None, 2000))
-    return [Case("gradient of a chain of 2 000 operations, each", "µs", tools, {TORCH: 0.6})]
+    tools.append(timed("NumPy, no derivative", lambda: links(np, START), None, 2000))
+    return [Case("gradient of 2 000 operations, each", "µs", tools, {TORCH: 0.6})]
 
 
 def linearity(_: Peers) -> list[Case]:
@@ -164,7 +166,7 @@ def linearity(_: Peers) -> list[Case]:
         gradient = dualgrad.grad(lambda x, operations: np.sum(links(np, x, operations)))
         name = f"dualgrad, {operations // 1000} 000 operations"
         tools.append(timed(name, functools.partial(gradient, START, operations), None, operations))
-    return [Case("gradient of a chain of 200 000 operations, each", "µs", tools, {tools[1].name: 1.2}, rounds=7)]
+    return [Case("gradient of 200 000 operations, each", "µs", tools, {tools[1].name: 1.2}, rounds=7)]
 
 
 def forward(peers: Peers) -> list[Case]:
@@ -184,7 +186,7 @@ def forward(peers: Peers) -> list[Case]:
         by_hips = autograd.differential_operators.make_jvp(lambda x: links(autograd.numpy, x))
         tools.append(timed(HIPS, lambda: by_hips(START)(DIRECTION), list, 2000))
     tools.append(timed("NumPy, no derivative", lambda: links(np, START), None, 2000))
-    return [Case("jvp of a chain of 2 000 operations, each", "µs", tools, {TORCH: 0.6})]
+    return [Case("jvp of 2 000 operations, each", "µs", tools, {TORCH: 0.6})]
 
 
 # ---- matrices ------------------------------------------------------------------------------------------------------
@@ -213,10 +215,10 @@ def matrices(peers: Peers) -> list[Case]:
             by_torch, tensors = getattr(torch.func, name)(f), [torch.tensor(value) for value in (x, weight, bias)]
             prepare = functools.partial(torch.set_num_threads, 2)
             answer = lambda matrix: [matrix.detach().numpy()]
-            found.append(timed(f"torch.func.{name}", lambda: by_torch(*tensors, torch), answer, prepare=prepare))
+            found.append(timed(TORCH, lambda: by_torch(*tensors, torch), answer, prepare=prepare))
         if jax := peers.jax:
             compiled = jax.jit(getattr(jax, name)(lambda x, weight, bias: f(x, weight, bias, jax.numpy)))
-            found.append(timed("jax.jit", lambda: np.asarray(compiled(x, weight, bias)), single))
+            found.append(timed(JAX, lambda: np.asarray(compiled(x, weight, bias)), single))
         return found
 
     jacobian = tools(layer, dualgrad.jacobian, "jacobian", "jacrev")
@@ -239,8 +241,8 @@ def memory(peers: Peers) -> list[Case]:
     few, many = "5 additions", "50 additions"
     kept = [Fresh("tape", count.split()[0]).tool(f"dualgrad, {count}") for count in (many, few)]
     return [
-        Case("peak memory, gradient of 50 operations on 10⁶ elements", "MB", tools, {TORCH: 1.0}, rounds=3),
-        Case("kept alive by a tape of 50 additions of 1 to 10⁶ elements", "MB", kept, {f"dualgrad, {few}": 1.05}, rounds=1),
+        Case("peak memory, 50 operations on 10⁶ elements", "MB", tools, {TORCH: 1.0}, rounds=3),
+        Case("kept by a tape of 50 additions to 10⁶ elements", "MB", kept, {f"dualgrad, {few}": 1.05}, rounds=1),
     ]
 
 
@@ -250,7 +252,6 @@ def startup(_: Peers) -> list[Case]:
     Compiled modules are kept in a folder of this run, whatever the environment says about keeping them: where they are not
     kept, compiling the sources of dualgrad costs four times as much as importing it.
     """
-    compiled = tempfile.TemporaryDirectory(prefix="benchmark-")
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
 
     def importing(modules: str) -> Tool:
@@ -258,13 +259,21 @@ def startup(_: Peers) -> list[Case]:
 
         def sample() -> float:
             start = time.perf_counter()
-            subprocess.run(command, check=True, env=environment | {"PYTHONPYCACHEPREFIX": compiled.name})
+            subprocess.run(command, check=True, env=environment | {"PYTHONPYCACHEPREFIX": _compiled()})
             return (time.perf_counter() - start) * 1e3
 
         return Tool(f"import {modules}", sample)
 
     tools = [importing(modules) for modules in ("numpy, scipy, dualgrad", "numpy, scipy", "numpy, scipy.special")]
     return [Case("import dualgrad", "ms", tools, {"import numpy, scipy": 60.0}, difference=True)]
+
+
+@functools.cache
+def _compiled() -> str:
+    """A folder for compiled modules that vanishes with this run."""
+    folder = tempfile.mkdtemp(prefix="benchmark-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 SUITES: dict[str, Suite] = {suite.__name__: suite for suite in (mlp, chain, linearity, matrices, forward, memory, startup)}

@@ -185,11 +185,10 @@ def machine() -> dict[str, Any]:
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "system": platform.platform(terse=True),
-        "python": platform.python_version(),
     }
     if hasattr(os, "getloadavg"):
         info["load average"] = round(os.getloadavg()[0], 2)
-    return info | dict(_versions())
+    return info | {"python": platform.python_version()} | dict(_versions())
 
 
 def _versions() -> Iterator[tuple[str, str]]:

@@ -12,9 +12,8 @@ from typing import Any
 import numpy as np
 from measure import Comparison, Result
 
-INK, MUTED, PALE, RED = "#22313f", "#6b7885", "#e3e8ec", "#c0392b"
-COLOURS = ["#e07a3f", "#7a5195", "#2f9e6e", "#b8860b", "#6b7885", "#c2577a"]
-BLUE = "#1b7f9c"
+INK, MUTED, PALE, RED, BLUE = "#22313f", "#6b7885", "#e3e8ec", "#c0392b", "#1b7f9c"
+COLOURS = ["#e07a3f", "#7a5195", "#2f9e6e", "#8a8f3c", "#c2577a", "#b8860b"]
 
 HEADER = ("case", "tool", "median", "least", "subject against it", "target", "reached")
 
@@ -57,17 +56,17 @@ def _compared(result: Result, tool: str) -> str:
 
 
 def _limit(result: Result, limit: float) -> str:
-    return f"≤ {quantity(limit, result.case.unit)}" if result.case.difference else f"≤ {number(limit)}"
+    return f"≤ {limit:g} {result.case.unit}" if result.case.difference else f"≤ {limit:g}"
 
 
 def number(value: float) -> str:
     """Three significant digits, at most three decimals, no exponent.
 
     >>> number(0.0412), number(0.41), number(23.456), number(1234.5)
-    ('0.041', '0.41', '23.5', '1234')
+    ('0.041', '0.410', '23.5', '1234')
     """
     size = abs(value)
-    return f"{value:.0f}" if size >= 100 else f"{value:.1f}" if size >= 10 else f"{value:.2f}" if size >= 0.1 else f"{value:.3f}"
+    return f"{value:.{0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3}f}"
 
 
 def quantity(value: Any, unit: str, sign: bool = False) -> str:
@@ -77,9 +76,8 @@ def quantity(value: Any, unit: str, sign: bool = False) -> str:
     ('12.3 µs', '45.7 ms', '2.50 s', '+3.00 ms')
     """
     value = float(value)
-    for larger in ("ms", "s"):
-        if abs(value) >= 1000 and unit in ("µs", "ms"):
-            value, unit = value / 1000, larger
+    while abs(value) >= 1000 and unit in ("µs", "ms"):
+        value, unit = value / 1000, {"µs": "ms", "ms": "s"}[unit]
     return f"{'+' if sign and value >= 0 else ''}{number(value)} {unit}"
 
 
@@ -143,79 +141,97 @@ def whole(path: Path) -> Iterator[Path]:
 # ---- plot ----------------------------------------------------------------------------------------------------------
 
 
-def draw(figure_type: Callable[..., Any], path: Path, results: Sequence[Result], about: str) -> None:
+ROW = 0.62  # inches
+
+
+def draw(figure_type: Callable[..., Any], path: Path, results: Sequence[Result], about: Sequence[str]) -> None:
     """Above, what other tools cost where the subject costs 1; below, how much of its allowance each other target uses.
 
-    figure_type is matplotlib.figure.Figure, which needs no display.
+    figure_type is matplotlib.figure.Figure, which needs no display; `about` are lines under the title.
     """
-    races = [result for result in results if len(result.samples) > 1 and result.case.targets and not _own(result)]
-    budgets = [result for result in results if _own(result) and set(result.case.targets) <= set(result.samples)]
-    rows = [1.0 * len(races), 0.75 * len(budgets)]
-    height = 0.62 * sum(rows) + 1.9 + (0.9 if all(rows) else 0)
-    figure = figure_type(figsize=(12, height), dpi=150, facecolor="white")
+    races = [result for result in results if not _own(result) and len(_others(result)) > 0]
+    budgets = [(result, tool) for result in results if _own(result) for tool in result.case.targets if tool in result.samples]
+    parts = [(part, draw_part) for part, draw_part in ((races, _draw_races), (budgets, _draw_budgets)) if part]
+    height = 0.95 + 0.2 * len(about) + sum(ROW * len(part) + 1.0 for part, _ in parts)
+    figure = figure_type(figsize=(12.5, height), dpi=150, facecolor="white")
     figure.text(0.03, 1 - 0.36 / height, "What derivatives cost", size=18, weight="bold", color=INK, va="center")
-    figure.text(0.03, 1 - 0.68 / height, about, size=9, color=MUTED, va="center")
-    top, parts = height - 1.3, [(rows[0], _draw_races, races), (rows[1], _draw_budgets, budgets)]
-    for share, draw_part, part in parts:
-        if part:
-            size = 0.62 * share
-            draw_part(figure.add_axes((0.31, (top - size) / height, 0.64, size / height)), part)
-            top -= size + 0.95
+    for k, line in enumerate(about):
+        figure.text(0.03, 1 - (0.7 + 0.2 * k) / height, line, size=9, color=MUTED, va="center")
+    top = height - 0.95 - 0.2 * len(about)
+    for part, draw_part in parts:
+        size = ROW * len(part)
+        draw_part(figure.add_axes((0.29, (top - 0.3 - size) / height, 0.67, size / height)), part)
+        top -= size + 1.0
     figure.savefig(path)
 
 
 def _own(result: Result) -> bool:
-    """Is the subject held against itself (an earlier size, its own absence), and not against another tool?"""
-    return result.case.difference or all(result.subject.split(",")[0] in tool for tool in result.case.targets)
+    """Is the subject held against itself (another size, its own absence), and not against another tool?"""
+    return result.case.difference or all(_library(tool) == _library(result.subject) for tool in result.case.targets)
+
+
+def _library(tool: str) -> str:
+    """`PyTorch, 2 threads` is PyTorch."""
+    return tool.split(",")[0]
+
+
+def _others(result: Result) -> list[str]:
+    """The tools that are not ways to measure the subject."""
+    return [tool for tool in result.samples if _library(tool) != _library(result.subject)]
 
 
 def _draw_races(axes: Any, results: Sequence[Result]) -> None:
-    """Per case a dot for each tool, at its cost in units of the subject's; pale dots are the single rounds."""
-    tools = list(dict.fromkeys(tool for result in results for tool in result.samples if tool != result.subject))
-    colour = dict(zip(tools, COLOURS * len(tools)))
+    """Per case a dot for each tool, at its cost in units of the subject's; pale dots are the single rounds.
+
+    Tools with a target have their figure above the dot, the others, hollow, below it.
+    """
+    libraries = list(dict.fromkeys(_library(tool) for result in results for tool in _others(result)))
+    colour = dict(zip(libraries, COLOURS * len(libraries)))
     axes.axvline(1, color=BLUE, linewidth=1.5)
     for row, result in enumerate(results):
         subject = result.samples[result.subject]
         axes.plot(1, row, "o", color=BLUE, markersize=10, zorder=4)
         _label(axes, row, result.case.name, f"{result.subject}: {quantity(np.median(subject), result.case.unit)}")
-        for tool in result.samples:
-            if tool == result.subject:
-                continue
-            times = 1 / result.compare(tool).value
-            axes.plot(result.samples[tool] / subject, np.full(len(subject), row), "o", color=colour[tool], alpha=0.12, markersize=4)
-            axes.plot(times, row, "o", color=colour[tool], markersize=9, zorder=3)
-            axes.text(times, row - 0.24, f"{number(times)}×", size=8.5, color=colour[tool], ha="center", va="bottom")
-            if tool in result.case.targets:
-                missed = not result.reached(tool)
-                x = 1 / result.case.targets[tool]
-                axes.plot([x, x], [row - 0.17, row + 0.3], color=RED if missed else colour[tool], linewidth=2, zorder=2)
-                axes.plot(x, row + 0.3, marker=5, color=RED if missed else colour[tool], markersize=5, zorder=2)
-    for tool in ["dualgrad", *tools]:
-        axes.plot([], [], "o", color=colour.get(tool, BLUE), label=tool)
-    axes.plot([], [], "|", color=MUTED, markersize=11, markeredgewidth=2, label="target: the tool's dot at its mark or right of it")
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=len(tools) + 2, frameon=False, fontsize=9, handletextpad=0.1,
-                columnspacing=1.2, labelcolor=INK)
+        for tool in _others(result):
+            ink, times = colour[_library(tool)], 1 / result.compare(tool).value
+            limit = result.case.targets.get(tool)
+            axes.plot(result.samples[tool] / subject, [row] * len(subject), "o", color=ink, alpha=0.12, markersize=4, zorder=1)
+            axes.plot(times, row, "o", color=ink, markerfacecolor="white" if limit is None else ink, markersize=8, zorder=3)
+            lift, align = (0.22, "top") if limit is None else (-0.21, "bottom")
+            axes.text(times, row + lift, f"{number(times)}×", size=8.5, color=ink, ha="center", va=align)
+            if limit is not None:
+                _draw_target(axes, row, 1 / limit, ink if result.reached(tool) else RED)
+    for library in ["dualgrad", *libraries]:
+        axes.plot([], [], "o", color=colour.get(library, BLUE), label=library)
+    _draw_target(axes, -9, 1, MUTED, "target: reached by a dot right of it, red if missed")
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=len(libraries) + 2, frameon=False, fontsize=9,
+                handletextpad=0.1, columnspacing=1.2, labelcolor=INK)  # fmt: skip
     axes.set_xscale("log")
-    _frame(axes, len(results), "cost, in units of dualgrad's (right is more)")
-    axes.xaxis.set_major_formatter(lambda x, _: f"{number(x).rstrip('0').rstrip('.') if x < 10 else number(x).removesuffix('.0')}×")
+    _frame(axes, len(results), "cost, in units of dualgrad's")
+    axes.xaxis.set_major_formatter(lambda x, _: f"{x:g}×")
 
 
-def _draw_budgets(axes: Any, results: Sequence[Result]) -> None:
-    """Per case a bar: measured over allowed."""
-    pairs = [(result, tool) for result in results for tool in result.case.targets]
+def _draw_target(axes: Any, row: float, place: float, ink: str, label: str | None = None) -> None:
+    """A bar with a caret to the side where the dot must be."""
+    axes.plot([place, place], [row - 0.27, row + 0.27], color=ink, linewidth=1.5, zorder=2)
+    axes.plot(place, row, marker=9, linestyle="", color=ink, markersize=6, zorder=2, label=label)
+
+
+def _draw_budgets(axes: Any, pairs: Sequence[tuple[Result, str]]) -> None:
+    """Per target a bar: measured over allowed, with its interval."""
     most = 1.0
     for row, (result, tool) in enumerate(pairs):
         found, limit = result.compare(tool), result.case.targets[tool]
-        missed = not result.reached(tool)
-        axes.barh(row, found.value / limit, height=0.42, color=RED if missed else BLUE, linewidth=0)
+        part = found.value / limit
+        axes.barh(row, part, height=0.4, color=BLUE if result.reached(tool) else RED, linewidth=0)
         axes.plot([found.low / limit, found.high / limit], [row, row], color=INK, linewidth=1.2)
-        most = max(most, found.high / limit)
-        value = quantity(found.value, result.case.unit) if result.case.difference else f"× {number(found.value)}"
-        place = max(found.high, found.value) / limit + 0.012
-        axes.text(place, row, f"{value}, allowed {_limit(result, limit)[2:]}", size=8.5, color=INK, va="center")
+        measured = quantity(found.value, result.case.unit) if result.case.difference else f"× {number(found.value)}"
+        text = f"{measured}, allowed {_limit(result, limit)[2:]}"
+        axes.text(part, row - 0.23, text, size=8.5, color=INK, ha="right", va="bottom")
         _label(axes, row, result.case.name, f"against {tool}")
+        most = max(most, part)
     axes.axvline(1, color=INK, linewidth=1.5)
-    axes.set_xlim(0, most * 1.25)
+    axes.set_xlim(0, 1.25 * most)
     _frame(axes, len(pairs), "part of the allowance used")
     axes.xaxis.set_major_formatter(lambda x, _: f"{x:.0%}")
 

@@ -102,7 +102,7 @@ CORPUS = [
 # --- trig/sinc/special
 ("S2","limit",lambda x: np.sum(np.sinc(x)), [0.,1.], [0.,-1.], "[V] nan"),
 ("S3","conv", lambda x: np.arctan2(x,0.), 0., 0., "jax#1052,#15407; torch#98276; [V] nan"),
-("S5","exact",lambda a: sp.gammainc(a,1.), 1., -0.4317313388, "autograd-gamma; torch#67763; [V] no rule"),
+("S5","exact",lambda a: sp.gammainc(a,1.), 1., -0.4317297106348987, "autograd-gamma; torch#67763; [V] no rule"),
 ("S6","exact",lambda a: sp.betainc(a,2.,.5), 1.5, -0.2520862425, "jax#38610,#15487"),
 ("S8","exact",lambda v: sp.kv(0,v), 1., -0.6019072301972346, "[V] missing"),
 ("S9","exact",lambda x: sp.erfinv(x), 0., 0.886226925452758, "forward mode missing in autograd [V]"),

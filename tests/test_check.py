@@ -67,7 +67,7 @@ def test_a_wrong_factor_is_caught_in_either_mode(make, factor, mode):
 def test_the_message_names_leaf_index_got_and_expected(make, mode):
     f = make(FACTORS["one element"])
     with pytest.raises(errors.GradientCheckError) as caught:
-        check_grads(lambda p: {"y": f(p["x"]), "z": p["x"]}, ({"x": X, "other": 1.0},), order=1, modes=(mode,))
+        check_grads(lambda p: {"y": f(p["x"])}, ({"x": X, "other": 1.0},), order=1, modes=(mode,))
     message = str(caught.value)
     assert mode in message and "order 1" in message
     assert ("['x']" if mode == "reverse" else "['y']") in message

@@ -356,7 +356,7 @@ def test_every_row_has_a_name_of_its_own():
 
 @pytest.fixture(scope="module")
 def exercised() -> tuple[set[int], set[Any]]:
-    """(ids of the primitives bound on traced values, code objects run) when every row is evaluated in both modes."""
+    """(ids of the primitives bound on traced values, code objects run) when every row is pulled back twice and mapped."""
     bound: set[int] = set()
     codes: set[Any] = set()
 
@@ -376,6 +376,8 @@ def exercised() -> tuple[set[int], set[Any]]:
                 return pullback(tuple(np.zeros(y.shape, y.dtype) for y in out))
 
             vjp(pulled, *point.xs)
+            if row.mapped and point.xs:
+                vmap(point.all)(*(np.stack([x, x]) for x in point.xs))
     finally:
         sys.setprofile(None)
         core.instrument = None

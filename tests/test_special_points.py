@@ -13,6 +13,9 @@ from dualgrad import errors, grad, jacfwd, jacrev, jvp, vjp, vmap
 #: Beyond the surface supported so far: right, or an error that names the function.
 OUTSIDE = {"S5", "S6", "S8", "A11", "X20", "X23"}
 
+#: The first derivative at equal eigenvalues or singular values is exact, the second is refused.
+SECOND_REFUSED = frozenset({"A6", "A8"})
+
 #: No second derivative here: a kink, a jump of the slope, or an infinite slope.
 NOT_TWICE_SMOOTH = {
     "N1", "N7", "N10", "N11", "N16", "N19", "N20", "N22", "N23",
@@ -26,7 +29,7 @@ corpus = pytest.mark.parametrize(("name", "kind", "f", "x", "expected"), POINTS)
 
 @pytest.fixture(autouse=True)
 def _overflow_is_the_functions_own():
-    """exp(1000) overflows in plain NumPy; nothing else may warn, neither value nor derivative."""
+    """exp(1000) overflows in plain NumPy, and so does a computed zero times it; nothing else may warn."""
     with np.errstate(over="ignore"):
         yield
 
@@ -44,12 +47,16 @@ def assert_gradient(got: Any, expected: Any, x: Any) -> None:
     np.testing.assert_allclose(got, expected, rtol=1e-7, atol=1e-12)
 
 
-def supported(name: str, call: Any) -> Any:
+def supported(name: str, call: Any, refused: frozenset[str] = frozenset()) -> Any:
     """call(), or a skip where the row lies beyond the surface and says so."""
     try:
         return call()
     except errors.UnsupportedError as error:
         if name not in OUTSIDE:
+            raise
+        pytest.skip(str(error))
+    except errors.DegeneracyError as error:
+        if name not in refused:
             raise
         pytest.skip(str(error))
 
@@ -64,7 +71,8 @@ def test_reverse(name, kind, f, x, expected):
 @corpus
 def test_forward_one_direction_at_a_time(name, kind, f, x, expected):
     x = np.array(x)[()]
-    got = np.array([supported(name, lambda e=e: jvp(total(f), (x,), (e[()],))[1]) for e in unit_vectors(x)])
+    with np.errstate(invalid="ignore" if name == "P11" else None):
+        got = np.array([supported(name, lambda e=e: jvp(total(f), (x,), (e[()],))[1]) for e in unit_vectors(x)])
     wanted = np.asarray(expected, float).reshape(-1)
     if name == "P11":  # a zero tangent given by the caller is a computed zero, and inf times it is nan; `jacfwd` knows better
         assert np.isnan(got).any()
@@ -122,6 +130,7 @@ def test_second_order_in_all_four_nestings(name, kind, f, x, expected):
             "reverse over forward": np.sum(vjp(pushed, x)[1](one)[0] * u),
             "reverse over reverse": np.sum(vjp(pulled, x)[1](v)[0] * u),
         },
+        SECOND_REFUSED,
     )
     first = found["forward over forward"]
     assert np.isfinite(first)

@@ -108,6 +108,16 @@ class Tape(Trace):
         history.append(None)
         return Variable(self, value, len(history) - 1)
 
+    def enter(self, leaves: list, indices: list[int]) -> None:
+        """Replace these leaves by inputs holding snapshots of them."""
+        history, inputs = self.history, self.inputs
+        for i in indices:
+            leaf = leaves[i]
+            leaf = leaf.copy() if type(leaf) is _ndarray else snapshot(leaf)
+            inputs.append((leaf.shape, leaf.dtype, type(leaf)))
+            leaves[i] = Variable(self, leaf, len(history))
+            history.append(None)
+
     def pullback(self, output: Any, cotangent: Any = None) -> list[Any]:
         """The cotangent of every input for one cotangent of one output (ones by default)."""
         if not (type(output) is Variable and output.owner is self):
@@ -433,7 +443,7 @@ def _binary(primitive: Primitive, term0: Callable | None, term1: Callable | None
             if z.dtype.kind == "c":
                 return complex_record(trace, x, y, x_value, y, x.index, -1, z)
             if y_left and type(y) not in _NUMBERS:
-                y = snapshot(y)
+                y = y.copy() if type(y) is _ndarray else snapshot(y)
             shape = x_value.shape
             if avals:
                 x_value = _new_aval(Aval, (shape, x_value.dtype))
@@ -449,7 +459,7 @@ def _binary(primitive: Primitive, term0: Callable | None, term1: Callable | None
             if z.dtype.kind == "c":
                 return complex_record(trace, x, y, x, y_value, -1, y.index, z)
             if x_right and type(x) not in _NUMBERS:
-                x = snapshot(x)
+                x = x.copy() if type(x) is _ndarray else snapshot(x)
             shape = y_value.shape
             if avals:
                 y_value = _new_aval(Aval, (shape, y_value.dtype))

@@ -66,7 +66,14 @@ elementwise(sp.i1e, lambda z, x: (sp.i0e(x) + sp.ive(2, x)) / 2 - np.sign(x) * z
 elementwise(sp.k0e, lambda z, x: z - sp.k1e(x))
 elementwise(sp.k1e, lambda z, x: z - (sp.k0e(x) + sp.kve(2, x)) / 2)
 
-_numpy_i0 = elementwise(np.i0, lambda _z, x: sp.i1(x), name="i0 of NumPy")
+
+
+def _numpy_i0_slope(_z: Any, x: Any) -> Any:
+    """I_1(x), which SciPy has in single and double precision only."""
+    return sp.i1(x) if x.dtype.char in "fd" else sp.i1(x.astype(float)).astype(x.dtype)
+
+
+_numpy_i0 = elementwise(np.i0, _numpy_i0_slope, name="i0 of NumPy")
 
 
 @front(np.i0)

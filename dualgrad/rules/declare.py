@@ -99,8 +99,9 @@ def opaque(
     """
     return _register(
         Primitive(
-            name or function.__name__, function, "opaque", jvp=jvp, vjp=vjp, batch=batch, split=split, adapt=adapt, local=local, multiple=multiple
-        ),
+            name or function.__name__, function, "opaque", jvp=jvp, vjp=vjp, batch=batch, split=split, adapt=adapt, local=local,
+            multiple=multiple,
+        ),  # fmt: skip
         function,
     )
 

@@ -62,8 +62,8 @@ def quotient(n: Any, d: Any, equal: Any, w: Any, scale: Any) -> Any:
     size = np.max(np.abs(series(scale, splitting)[0]), initial=0)
     if any_true(np.logical_and(equal, np.greater(np.abs(n), float(np.finfo(n.dtype).eps) ** 0.5 * size))):
         raise errors.DegeneracyError(
-            f"the cotangent of a factorization of a matrix with equal eigenvalues or singular values{errors.user_line()} depends on "
-            "the arbitrary basis of their subspace. Use a function that does not (v * h(w) @ v.T, a projector), or separate them."
+            f"the cotangent of a factorization of a matrix with equal eigenvalues or singular values{errors.user_line()} depends "
+            "on the arbitrary basis of their subspace. Use a function that does not (v * h(w) @ v.T), or separate the spectrum."
         )
     return np.where(equal, 0 if n1 is None else n1 / np.where(equal, d1, 1), n / np.where(equal, 1, d))
 

@@ -142,7 +142,7 @@ def _lstsq(a: Any, b: Any, rcond: Any = None) -> tuple:
     rcond = eps * max(rows, columns) if rcond is None else _cutoff(np.linalg.lstsq, "rcond", rcond)
     x = pinv(a, rcond=eps if rcond < 0 else rcond) @ b
     s = np.linalg.svdvals(a)
-    rank = np.sum(np.greater(s, s[:1] * rcond)) if rcond >= 0 else np.sum(np.greater(s, s[:1] * eps))
+    rank = np.sum(np.greater(s, s[:1] * (eps if rcond < 0 else rcond))).astype(np.int32)
     if rows <= columns or any_true(np.less(rank, columns)):
         return x, np.zeros((0,), np.result_type(s)), rank, s
     residual = np.atleast_1d(np.sum(_squared(b - a @ x), 0))

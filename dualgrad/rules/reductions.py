@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from dualgrad.core.arrays import ONE, ZERO, conjugate, stretch
+from dualgrad.core.arrays import ONE, ZERO, conjugate, stretch, unbroadcast
 from dualgrad.core.primitive import Primitive, Value
 from dualgrad.core.registry import front, front_method
-from dualgrad.rules.declare import batch_axes, batch_axis, constant, elementwise, linear, multilinear, opaque
+from dualgrad.rules.declare import batch_axes, batch_axis, batch_core, constant, elementwise, linear, multilinear, opaque
 from dualgrad.rules.shaping import axes_of
 
 add_reduce = np.add.reduce
@@ -70,10 +70,7 @@ def merged(a: Any, axis: tuple[int, ...]) -> Any:
 
 def size_of(shape: tuple[int, ...], axis: tuple[int, ...]) -> int:
     """How many elements are reduced to one."""
-    count = 1
-    for k in axis:
-        count *= shape[k]
-    return count
+    return math.prod([shape[k] for k in axis])
 
 
 def count_of(shape: tuple[int, ...], axis: tuple[int, ...], where: Any, keepdims: Any = False) -> Any:
@@ -83,7 +80,7 @@ def count_of(shape: tuple[int, ...], axis: tuple[int, ...], where: Any, keepdims
 
 def divided(x: Any, count: Any) -> Any:
     """x / count in the precision of x; division by 0 gives nan or inf, not an exception."""
-    if x.dtype.kind not in "fc" or isinstance(count, int | float) and count:
+    if x.dtype.kind not in "fc" or (isinstance(count, int | float) and count):
         return x / count
     return x / as_array(count).astype(x.dtype)
 
@@ -256,8 +253,8 @@ def _times(x: Any, y: Any) -> Any:
 
 times: Primitive = multilinear(
     _times,
-    (lambda g, _x, y: times(g, y), lambda g, x, _y: times(g, x)),
-    batch=lambda primitive, _mapped, x, y: primitive(x, y),
+    (lambda g, x, y: unbroadcast(times(g, y), x.shape), lambda g, x, y: unbroadcast(times(g, x), y.shape)),
+    batch=batch_core(0, 0),
     name="times",
 )
 
@@ -327,28 +324,21 @@ def _multiply_reduce(
 # ---- logarithms of sums -----------------------------------------------------------------------------------------------
 
 
-def _softmax(x: Any, out: Any, ufunc: Any, axis: tuple[int, ...]) -> Any:
-    """The weights exp(x - out) of logaddexp; ties at +inf share equally, all -inf carry no information (0)."""
-    out = np.reshape(out, keep(x.shape, axis))
-    infinite = np.isinf(out)
-    finite = (np.exp if ufunc is np.logaddexp else np.exp2)(np.where(infinite, -np.inf, x - np.where(infinite, 0, out)))
-    top = np.logical_and(np.equal(x, out), np.greater(out, 0))
-    ties = np.maximum(np.add.reduce(top, axis=axis, keepdims=True), 1)
-    return np.where(np.logical_and(infinite, top), divided(np.ones_like(x), ties), finite)
-
-
-def _logaddexp_jvp(t: Any, out: Any, x: Any, *, ufunc: Any, axis: tuple[int, ...]) -> Any:
-    return np.add.reduce(_softmax(x, out, ufunc, axis) * t, axis=axis)
-
-
-def _logaddexp_vjp(g: Any, out: Any, x: Any, *, ufunc: Any, axis: tuple[int, ...]) -> Any:
-    return _softmax(x, out, ufunc, axis) * spread_over(g, x.shape, axis)
+def _softmax(x: Any, ufunc: Any, axis: tuple[int, ...]) -> Any:
+    """The weights exp(x) / sum exp(x); ties at +inf share equally, all -inf carry no information (0)."""
+    top = np.max(without_derivative(x), axis, keepdims=True)
+    infinite = np.isinf(top)
+    hit = np.logical_and(np.equal(x, top), np.greater(top, 0))
+    exponent = np.where(infinite, np.where(hit, 0, -np.inf).astype(x.dtype), x - np.where(infinite, 0, top))
+    weight = np.exp(exponent) if ufunc is np.logaddexp else np.exp2(exponent)
+    mass = np.add.reduce(weight, axis=axis, keepdims=True)
+    return weight / np.where(np.equal(mass, 0), 1, mass)
 
 
 log_total = opaque(
     lambda x, *, ufunc, axis: ufunc.reduce(x, axis=axis),
-    _logaddexp_jvp,
-    _logaddexp_vjp,
+    lambda t, _out, x, *, ufunc, axis: np.add.reduce(_softmax(x, ufunc, axis) * t, axis=axis),
+    lambda g, _out, x, *, ufunc, axis: _softmax(x, ufunc, axis) * spread_over(g, x.shape, axis),
     batch=batch_axis("axis"),
     name="logaddexp.reduce",
 )

@@ -186,7 +186,7 @@ def _log_ratio(x: Any, y: Any) -> Any:
 
 def _log_ratio_plus_one(x: Any, y: Any) -> Any:
     """log(x / y) + 1, and 0 for 0 / 0 (no information)."""
-    return _log_ratio(x, y) + np.where(np.logical_and(np.equal(x, 0), np.equal(y, 0)), 0, 1)
+    return _log_ratio(x, y) + np.logical_or(np.not_equal(x, 0), np.not_equal(y, 0))
 
 
 def _positive(x: Any) -> Any:
@@ -224,7 +224,7 @@ def _boxcox_parameter(log_x: Any, p: Any) -> Any:
 elementwise(sp.boxcox, singular(lambda _z, x, p: x ** (p - 1) * _positive(x)), singular(lambda _z, x, p: _boxcox_parameter(np.log(x), p)))
 elementwise(
     sp.boxcox1p,
-    singular(lambda _z, x, p: np.exp(sp.xlog1py(p - 1, x))),
+    singular(lambda _z, x, p: (1 + x) ** (p - 1) * inside(x, np.greater_equal(x, -1))),
     singular(lambda _z, x, p: _boxcox_parameter(np.log1p(x), p)),
 )
 elementwise(sp.inv_boxcox, lambda z, y, p: z / (1 + p * y), no_slope(sp.inv_boxcox, "lmbda"))

@@ -15,10 +15,15 @@ from dualgrad import errors, tree
 from dualgrad.core.primitive import Value
 
 
-def transformed(call: Callable, f: Callable, name: str, *settings: Any) -> Callable:
-    """`functools.partial(call, f, *settings)` that looks like f: picklable when f is."""
+def check_function(name: str, f: Any) -> None:
+    """The first argument of a transform is a function."""
     if not callable(f):
         raise errors.ArgumentError(f"{name}: the first argument must be a function, not {errors.describe(f)}{errors.user_line()}.")
+
+
+def transformed(call: Callable, f: Callable, name: str, *settings: Any) -> Callable:
+    """`functools.partial(call, f, *settings)` that looks like f: picklable when f is."""
+    check_function(name, f)
     result = functools.partial(call, f, *settings)
     result.__name__ = f"{name}({getattr(f, '__name__', 'f')})"  # type: ignore[attr-defined]
     result.__wrapped__ = f  # type: ignore[attr-defined]
@@ -87,7 +92,8 @@ def active(name: str, part: Any, argument: Any) -> tuple[list, Any, list[int]]:
             leaves[i] = np.array(leaf)[()]
             indices.append(i)
     if not indices:
-        got = errors.describe(leaves[0]) if structure == tree.LEAF else f"a tree without any ({len(leaves)} leaves)"
+        shown = ", ".join(map(errors.describe, leaves[:4])) + ", ..." * (len(leaves) > 4)
+        got = shown if len(leaves) == 1 else f"a tree with none ({shown or 'it is empty'})"
         raise errors.InputTypeError(
             f"{name}: {_argument(argument)} must be floating or complex, or hold such leaves, but it is {got}{errors.user_line()}. "
             "To differentiate with respect to it, pass it as a float: float(x), or x.astype(float)."
@@ -113,10 +119,10 @@ def evaluate(f: Callable, args: tuple, kwargs: dict | None = None) -> Any:
 
 
 def output_leaves(name: str, f: Callable, out: Any) -> tuple[list, Any]:
-    """Leaves and structure of what f returned; every leaf must be a number or an array of numbers."""
+    """Leaves and structure of what f returned; every leaf must be a number, an array of numbers, or None."""
     leaves, structure = tree.flatten(out)
     for i, leaf in enumerate(leaves):
-        if isinstance(leaf, Value | np.ndarray | np.generic) and leaf.dtype.kind in "fcbiu":
+        if leaf is None or isinstance(leaf, Value | np.ndarray | np.generic) and leaf.dtype.kind in "fcbiu":
             continue
         if isinstance(leaf, bool | int | float | complex):
             leaves[i] = np.array(leaf)[()]
@@ -166,7 +172,7 @@ def scalar_output(name: str, f: Callable, out: Any, holomorphic: bool) -> Any:
 
 def same_tree(name: str, what: str, tangent: Any, primal_leaves: Sequence, structure: Any, primal_name: str) -> list:
     """The leaves of a tangent or cotangent, checked leaf by leaf against primals; None leaves stay None."""
-    if type(tangent) is not np.ndarray and not isinstance(tangent, Value):
+    if structure != tree.LEAF or type(tangent) is not np.ndarray and not isinstance(tangent, Value):
         problem = tree.difference(tree.structure(tangent), structure, what, primal_name)
         if problem is not None:
             raise errors.StructureError(f"{name}: {problem}{errors.user_line()}.")

@@ -199,7 +199,7 @@ def _jacfwd(f: Callable, argnums: Any, has_aux: bool, holomorphic: bool, chunk_s
     rows_of = [_joined([piece[k] for piece in pieces]) for k in range(len(outputs))]
     blocks = []
     for y, stacked in zip(outputs, rows_of, strict=True):
-        if np.result_type(y).kind not in "fc":
+        if not tree.is_differentiable(y):
             blocks.append(None)
             continue
         columns = np.moveaxis(stacked, 0, -1)
@@ -234,8 +234,8 @@ def _jacrev(f: Callable, argnums: Any, has_aux: bool, holomorphic: bool, chunk_s
 
 def _rows(recording: Recording, chunk_size: Any, holomorphic: bool) -> Any:
     """All unit cotangents pulled back through one recording."""
-    outputs = [y for y in recording.outputs if y.dtype.kind in "fc"]
-    places = [k for k, y in enumerate(recording.outputs) if y.dtype.kind in "fc"]
+    outputs = [y for y in recording.outputs if tree.is_differentiable(y)]
+    places = [k for k, y in enumerate(recording.outputs) if tree.is_differentiable(y)]
     count = sum(int(np.size(y)) for y in outputs)
 
     def pull(cotangents: list, supports: list) -> list:
@@ -275,7 +275,7 @@ def _rows(recording: Recording, chunk_size: Any, holomorphic: bool) -> Any:
 def _jacobian(f: Callable, argnums: Any, has_aux: bool, holomorphic: bool, chunk_size: Any, /, *args: Any, **kwargs: Any) -> Any:
     recording = _record("jacobian", f, argnums, has_aux, holomorphic, args, kwargs)
     inputs = sum(int(np.size(x)) for x in recording.inputs)
-    outputs = sum(int(np.size(y)) for y in recording.outputs)
+    outputs = sum(int(np.size(y)) for y in recording.outputs if tree.is_differentiable(y))
     if outputs <= inputs:
         result = _rows(recording, chunk_size, holomorphic)
         return (result, recording.aux) if has_aux else result

@@ -14,6 +14,7 @@ from dualgrad.interpreters.tape import Tape, Variable, pull_back
 from dualgrad.transforms.arguments import (
     active,
     check_argnums,
+    check_function,
     chosen,
     evaluate,
     output_leaves,
@@ -68,8 +69,7 @@ def _gradient(name: str, f: Callable, argnums: Any, has_aux: bool, holomorphic: 
         raise errors.InputTypeError(f"{name}: holomorphic=True needs complex arguments{errors.user_line()}; cast them with .astype(complex).")
     tape = Tape(name)
     try:
-        for i in indices:
-            leaves[i] = tape.input(snapshot(leaves[i]))
+        tape.enter(leaves, indices)
         out = evaluate(f, restore(args, positions, tree.unflatten(structure, leaves), argnums), kwargs)
         value, aux = split_aux(name, f, out) if has_aux else (out, None)
         value = scalar_output(name, f, value, holomorphic)
@@ -115,7 +115,7 @@ class Recording(NamedTuple):
 
 def _without_value(y: Any) -> Any:
     if type(y) is not Variable:
-        return y if isinstance(y, Value) else Aval(y.shape, y.dtype)
+        return y if y is None or isinstance(y, Value) else Aval(y.shape, y.dtype)
     if isinstance(y.value, Value):
         return y
     light = object.__new__(Variable)
@@ -128,8 +128,7 @@ def record(name: str, f: Callable, part: Any, argument: str, has_aux: bool) -> R
     leaves, structure, indices = active(name, part, argument)
     tape = Tape(name)
     try:
-        for i in indices:
-            leaves[i] = tape.input(snapshot(leaves[i]))
+        tape.enter(leaves, indices)
         inputs = [leaves[i].value for i in indices]
         out = evaluate(f, (tree.unflatten(structure, leaves),))
         out, aux = split_aux(name, f, out) if has_aux else (out, None)
@@ -150,15 +149,16 @@ def vjp(f: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     >>> pullback(np.array([1.0, 10.0]))
     (array([0., 0.]), np.float64(21.0))
     """
+    check_function("vjp", f)
     recording = record("vjp", lambda arguments: f(*arguments), primals, "the primals", has_aux)
-    dtypes = [y.dtype for y in recording.variables]
-    shapes = [np.broadcast_to(np.zeros((), y.dtype), y.shape) for y in recording.variables]
+    dtypes = [y.dtype if tree.is_differentiable(y) else None for y in recording.variables]
+    shapes = [y if d is None else np.broadcast_to(np.zeros((), d), y.shape) for y, d in zip(recording.variables, dtypes, strict=True)]
 
     def pullback(cotangent: Any) -> tuple:
         """J^H cotangent, one tree per primal."""
         seeds = same_tree("vjp", "cotangent", cotangent, shapes, recording.out_structure, "output")
         found: list[Any] = [None] * recording.size
-        given = [None if g is None or d.kind not in "fc" else _seed(g, d) for g, d in zip(seeds, dtypes, strict=True)]
+        given = [None if g is None or d is None else _seed(g, d) for g, d in zip(seeds, dtypes, strict=True)]
         for i, g in zip(recording.indices, recording.pull(given), strict=True):
             found[i] = g
         return tree.unflatten(recording.structure, found)

@@ -11,7 +11,7 @@ from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Trace, Value
 from dualgrad.core.serial import next_serial
 from dualgrad.interpreters.dual import Dual, dual
-from dualgrad.transforms.arguments import active, evaluate, name_of, output_leaves, same_tree, split_aux, transformed
+from dualgrad.transforms.arguments import active, check_function, evaluate, name_of, output_leaves, same_tree, split_aux, transformed
 from dualgrad.transforms.pullback import vjp
 from dualgrad.transforms.vectorize import vmap
 
@@ -31,6 +31,7 @@ def jvp(f: Callable, primals: tuple, tangents: tuple, has_aux: bool = False) -> 
 
 def pushforward(name: str, f: Callable, primals: Any, tangents: Any, has_aux: bool, supports: list | None) -> tuple:
     """jvp, with the supports of the tangent leaves where they have structural zeros (a basis of unit vectors)."""
+    check_function(name, f)
     for what, given in (("primals", primals), ("tangents", tangents)):
         if not isinstance(given, tuple | list):
             raise errors.StructureError(
@@ -59,7 +60,7 @@ def pushforward(name: str, f: Callable, primals: Any, tangents: Any, has_aux: bo
             pushed.append(np.zeros(y.shape, y.dtype)[()] if y.tangent is None else _tangent(y.tangent, y.dtype))
         else:
             values.append(y)
-            pushed.append(np.zeros(y.shape, y.dtype)[()] if y.dtype.kind in "fc" else None)
+            pushed.append(np.zeros(y.shape, y.dtype)[()] if tree.is_differentiable(y) else None)
     result = tree.unflatten(out_structure, values), tree.unflatten(out_structure, pushed)
     if not has_aux:
         return result
@@ -83,8 +84,9 @@ def linearize(f: Callable, *primals: Any) -> tuple:
     >>> pushforward(1.0), pushforward(10.0)
     (np.float64(12.0), np.float64(120.0))
     """
+    check_function("linearize", f)
     out, pullback = vjp(f, *primals)
-    zeros = tree.map(lambda y: np.zeros(np.shape(y), np.result_type(y)), out)
+    zeros = tree.map(lambda y: np.zeros(np.shape(y), y.dtype) if tree.is_differentiable(y) else y, out)
     _, transposed = vjp(pullback, zeros)
 
     def pushforward(*tangents: Any) -> Any:

@@ -68,6 +68,9 @@ def _vmap(f: Callable, in_axes: Any, out_axes: Any, /, *args: Any, **kwargs: Any
     places = _broadcast_prefix(out_axes, out)
     results = []
     for y, place in zip(out_leaves, places, strict=True):
+        if y is None:
+            results.append(None)
+            continue
         if type(y) is Batched and y.owner is trace:
             value = y.value
             if place is None:

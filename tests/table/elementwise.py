@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from dualgrad import stop_gradient
 from table.case import Case
 
 A = np.array
@@ -108,6 +109,16 @@ ROWS: list[Case] = [
     *[Case(name, lambda x, f=getattr(np, name): (f(x), x * f(x)), (X,)) for name in _CONSTANT.split()],
     *[Case(name, lambda x, y, f=getattr(np, name): (f(x, y), x * f(x, y)), (X, Q)) for name in _CONSTANT_BINARY.split()],
     Case("isnat", lambda x: x * np.isnat(A(["2020-01-01"], "datetime64[D]")), (X,)),
+    Case("isnat: mapped", lambda x: x * np.isnat((4 * x).astype(int).astype("datetime64[s]")), (X,)),
+    Case(
+        "integers computed from values",
+        lambda x: (lambda n: x * (np.gcd(n, 6) + np.lcm(n, 6) + (n & 3) + (n | 4) + (n ^ 5) + ~n + (n << 2) + (n >> 1) + np.bitwise_count(n)))(
+            (10 * x).astype(int)
+        ),
+        (X + 0.02,),
+        float32=False,
+    ),
+    Case("stop_gradient", lambda x: x**2 + 0 * stop_gradient(x), (X,)),
     Case("comparisons as operators", lambda x, y: x * (x < y) + y * (x >= y) + x * (x == y) + (x != y) * y + (x <= 0) * x + (x > y) * y, (X, Q)),
     Case(
         "bit operations on comparisons",

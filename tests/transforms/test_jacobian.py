@@ -229,6 +229,22 @@ def test_a_hessian_of_several_arguments():
     np.testing.assert_array_equal(aux, [2, 4])
 
 
+def test_a_hessian_of_a_tree_with_other_leaves():
+    """The inner gradient is None at an integer, and so is a derivative of it."""
+    p = {"x": np.array([1.0, 2.0]), "n": 3, "name": "a", "none": None}
+    f = lambda p: np.sum(p["x"] ** p["n"])
+    h = hessian(f)(p)
+    np.testing.assert_array_equal(h["x"]["x"], np.diag(6 * p["x"]))
+    assert h["x"]["n"] is None and h["n"] is None and h["name"] is None and h["none"] is None
+    v = {"x": np.array([1.0, -1.0]), "n": None, "name": None, "none": None}
+    product = hvp(f, p, v)
+    np.testing.assert_array_equal(product["x"], [6, -12])
+    assert product["n"] is None
+    for outer in (jacfwd, jacrev):
+        np.testing.assert_array_equal(outer(grad(f))(p)["x"]["x"], np.diag(6 * p["x"]))
+    np.testing.assert_array_equal(vmap(grad(f), in_axes=({"x": 0, "n": None, "name": None, "none": None},))({**p, "x": np.stack([p["x"], p["x"]])})["x"][1], 3 * p["x"] ** 2)
+
+
 def test_a_hessian_vector_product_is_the_hessian_times_the_vector():
     v = {"a": np.array([1.0, -2.0]), "b": (np.array(0.5), np.array(3.0))}
     product = hvp(energy, POINT, v)
