@@ -1,4 +1,5 @@
 """The table of primitives: all rows, gathered from one file per room of rules."""
+
 from __future__ import annotations
 
 import importlib

@@ -5,6 +5,7 @@
 
 Each returns (derivative, error): the difference between two step sizes says how far a difference quotient can be trusted.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence

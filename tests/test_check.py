@@ -1,4 +1,5 @@
 """check_grads: right derivatives pass, a derivative wrong by any factor is caught and located."""
+
 from __future__ import annotations
 
 import re

@@ -1,9 +1,12 @@
 """Bad input is told what happened, where, what was got, and what to do: every message by its text."""
+
 from __future__ import annotations
 
 import inspect
 import math
+import pickle
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +74,15 @@ def test_every_error_is_a_type_error_or_a_value_error_of_this_library():
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize(
     ("argument", "got"),
-    [(3, "3 (int)"), (np.arange(3), "int64[3]"), (True, "True"), (np.ones(2, bool), "bool[2]"), ([1, 2], "tree"), ({"n": 3, "s": "text"}, "tree"), ("text", "text")],
+    [
+        (3, "3 (int)"),
+        (np.arange(3), "int64[3]"),
+        (True, "True"),
+        (np.ones(2, bool), "bool[2]"),
+        ([1, 2], "tree"),
+        ({"n": 3, "s": "text"}, "tree"),
+        ("text", "text"),
+    ],
 )
 def test_an_integer_argument_names_the_cast(name, argument, got):
     told(lambda: ALL[name](lambda x: np.sum(x))(argument), errors.InputTypeError, got, "float(x)", ".astype(float)")
@@ -162,7 +173,7 @@ def test_a_tangent_tree_that_does_not_fit():
 
 
 def test_a_cotangent_that_does_not_fit():
-    out, pullback = vjp(lambda x: {"y": x * 2.0, "z": np.sum(x)}, X)
+    _, pullback = vjp(lambda x: {"y": x * 2.0, "z": np.sum(x)}, X)
     told(lambda: pullback({"y": X}), errors.StructureError, "vjp", "cotangent")
     told(lambda: pullback({"y": X[:1], "z": 1.0}), errors.StructureError, "cotangent['y']", "(1,)", "(2,)")
     told(lambda: pullback(X), errors.StructureError, "cotangent")
@@ -246,7 +257,12 @@ def test_a_function_without_a_rule_is_named(name, mode):
 )
 def test_a_keyword_without_a_rule_is_named(call, keyword):
     for mode in (grad, jacfwd):
-        told(lambda: mode(lambda x: np.sum(call(x)))(X), errors.UnsupportedError, repr(keyword), "not supported on traced values")
+        told(
+            lambda mode=mode: mode(lambda x: np.sum(call(x)))(X),
+            errors.UnsupportedError,
+            repr(keyword),
+            "not supported on traced values",
+        )
 
 
 def test_every_numpy_function_is_right_or_raises_by_name():
@@ -262,9 +278,19 @@ def test_every_numpy_function_is_right_or_raises_by_name():
         r"|matrix_rank|imag|modf|divmod|copyto|put|place|fill_diagonal|histogram_bin|unravel|ravel_multi|typename|mintypecode|spacing|logical|printoptions|get_"
     )
     silent = []
-    for function in np.testing.overrides.get_overridable_numpy_array_functions() | np.testing.overrides.get_overridable_numpy_ufuncs():
+    for function in (
+        np.testing.overrides.get_overridable_numpy_array_functions() | np.testing.overrides.get_overridable_numpy_ufuncs()
+    ):
         name = getattr(function, "__name__", str(function))
-        if answers.search(name) or name in {"set_printoptions", "genfromtxt", "loadtxt", "fromfile", "savez", "savez_compressed", "savetxt"}:
+        if answers.search(name) or name in {
+            "set_printoptions",
+            "genfromtxt",
+            "loadtxt",
+            "fromfile",
+            "savez",
+            "savez_compressed",
+            "savetxt",
+        }:
             continue
         for start in (np.array([0.5, 0.25, 0.75]), np.array([[0.5, 0.25], [0.125, 0.75]])):
             for extra in range(3):
@@ -279,8 +305,6 @@ def test_every_numpy_function_is_right_or_raises_by_name():
                         if isinstance(y, np.ndarray | np.generic) and y.dtype.kind in "fcO" and y.size:
                             silent.append(name)
                     return np.sum(x)
-
-                import warnings
 
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")
@@ -302,12 +326,9 @@ def test_decisions_look_at_the_primal():
 
 
 def test_a_traced_value_cannot_be_hashed_or_pickled():
-    import pickle
-
     def f(x: Any) -> Any:
         with pytest.raises(TypeError, match="unhashable"):
             {x}
-        told(lambda: pickle.dumps(x), errors.TracedConversionError, "pickled") if False else None
         with pytest.raises(errors.TracedConversionError, match="pickled"):
             pickle.dumps(x)
         return np.sum(x)

@@ -1,4 +1,5 @@
 """Derivatives of derivatives: every pair of modes, traces that meet, and closed forms at points where shortcuts go wrong."""
+
 from __future__ import annotations
 
 import math
@@ -100,7 +101,7 @@ def test_arithmetic_in_both_orders_of_operands(outer, inner):
         (lambda x, y: np.hypot(x, y), lambda x, y: -x * y / (x * x + y * y) ** 1.5),
         (lambda x, y: np.arctan2(y, x), lambda x, y: (y * y - x * x) / (x * x + y * y) ** 2),
     ):
-        got = outer(lambda x: inner(lambda y: f(x, y))(1.3))(0.6)  # noqa: B023
+        got = outer(lambda x: inner(lambda y: f(x, y))(1.3))(0.6)
         assert float(got) == pytest.approx(mixed(0.6, 1.3), rel=1e-13)
 
 
@@ -151,14 +152,14 @@ ORDERS = {
     "hessian": hessian,
     "jacobian of jacobian": lambda f: jacobian(jacobian(f)),
     "hvp, mapped": lambda f: lambda x: vmap(lambda v: hvp(f, x, v))(np.eye(np.size(x)).reshape(-1, *np.shape(x))),
-    "loop over jvp of grad": lambda f: lambda x: np.stack(
-        [jvp(grad(f), (x,), (e,))[1] for e in np.eye(np.size(x)).reshape(-1, *np.shape(x))]
+    "loop over jvp of grad": lambda f: (
+        lambda x: np.stack([jvp(grad(f), (x,), (e,))[1] for e in np.eye(np.size(x)).reshape(-1, *np.shape(x))])
     ),
-    "loop over grad of jvp": lambda f: lambda x: np.stack(
-        [grad(lambda y: jvp(f, (y,), (e,))[1])(x) for e in np.eye(np.size(x)).reshape(-1, *np.shape(x))]  # noqa: B023
+    "loop over grad of jvp": lambda f: (
+        lambda x: np.stack([grad(lambda y: jvp(f, (y,), (e,))[1])(x) for e in np.eye(np.size(x)).reshape(-1, *np.shape(x))])
     ),
-    "grad of grad": lambda f: lambda x: np.stack(
-        [grad(lambda y: np.sum(grad(f)(y) * e))(x) for e in np.eye(np.size(x)).reshape(-1, *np.shape(x))]  # noqa: B023
+    "grad of grad": lambda f: (
+        lambda x: np.stack([grad(lambda y: np.sum(grad(f)(y) * e))(x) for e in np.eye(np.size(x)).reshape(-1, *np.shape(x))])
     ),
 }
 orders = pytest.mark.parametrize("second", [pytest.param(f, id=name) for name, f in ORDERS.items()])
@@ -196,7 +197,12 @@ def test_the_hessian_of_the_determinant_is_the_cofactor_formula(second):
 
 @orders
 def test_the_hessian_of_a_constant_function(second):
-    for f in (lambda x: 3.0 + 0 * np.sum(x), lambda x: np.sum(np.ones(2)), lambda x: np.sum(stop_gradient(x) ** 2), lambda x: np.sum(np.floor(x))):
+    for f in (
+        lambda x: 3.0 + 0 * np.sum(x),
+        lambda x: np.sum(np.ones(2)),
+        lambda x: np.sum(stop_gradient(x) ** 2),
+        lambda x: np.sum(np.floor(x)),
+    ):
         got = second(f)(np.array([1.3, 2.7]))
         np.testing.assert_array_equal(got, np.zeros((2, 2)))
         assert got.dtype == np.float64
@@ -205,13 +211,22 @@ def test_the_hessian_of_a_constant_function(second):
 @orders
 def test_the_second_derivative_behind_a_where(second):
     for x, wanted in ((-3.0, 0.0), (4.0, -1 / 32)):
-        assert float(second(lambda x: np.sum(np.where(x > 0, np.sqrt(x * (x > 0)), 0)))(np.float64(x)).item()) == pytest.approx(wanted)
+        assert float(second(lambda x: np.sum(np.where(x > 0, np.sqrt(x * (x > 0)), 0)))(np.float64(x)).item()) == pytest.approx(
+            wanted
+        )
         with np.errstate(invalid="ignore"):  # np.sqrt(-3) warns in plain NumPy as well
             assert float(second(lambda x: np.sum(np.where(x > 0, np.sqrt(x), 0)))(np.float64(x)).item()) == pytest.approx(wanted)
 
 
-@pytest.mark.parametrize("modes", [pytest.param(("jvp",) * 6, id="forward"), pytest.param(("vjp",) * 6, id="reverse"),
-                                   pytest.param(("jvp", "vjp") * 3, id="alternating"), pytest.param(("vjp", "jvp") * 3, id="alternating, reverse inside")])  # fmt: skip
+SIXFOLD = {
+    "forward": ("jvp",) * 6,
+    "reverse": ("vjp",) * 6,
+    "alternating": ("jvp", "vjp") * 3,
+    "alternating, reverse outside": ("vjp", "jvp") * 3,
+}
+
+
+@pytest.mark.parametrize("modes", SIXFOLD.values(), ids=SIXFOLD)
 class TestHighOrders:
     def differentiate(self, f: Callable, modes: tuple[str, ...], order: int) -> Callable:
         for name in modes[:order]:
@@ -220,10 +235,10 @@ class TestHighOrders:
 
     def test_of_a_power_at_zero(self, modes):
         for n in range(6):
-            assert self.differentiate(lambda x: x**n, modes, n)(0.0) == math.factorial(n)  # noqa: B023
-            assert self.differentiate(lambda x: x**n, modes, n + 1)(0.0) == 0  # noqa: B023
-            assert self.differentiate(lambda x: x ** float(n), modes, n)(0.0) == math.factorial(n)  # noqa: B023
-            assert self.differentiate(lambda x: np.power(x, np.array([n]))[0], modes, n)(0.0) == math.factorial(n)  # noqa: B023
+            assert self.differentiate(lambda x: x**n, modes, n)(0.0) == math.factorial(n)
+            assert self.differentiate(lambda x: x**n, modes, n + 1)(0.0) == 0
+            assert self.differentiate(lambda x: x ** float(n), modes, n)(0.0) == math.factorial(n)
+            assert self.differentiate(lambda x: np.power(x, np.array([n]))[0], modes, n)(0.0) == math.factorial(n)
 
     def test_of_a_reciprocal(self, modes):
         for f in (lambda x: 1 / x, np.reciprocal, lambda x: x**-1, lambda x: x**-1.0, lambda x: np.float_power(x, -1)):

@@ -9,6 +9,7 @@
 
 All inputs are read-only, warnings are errors, seeds are the names of the rows.
 """
+
 from __future__ import annotations
 
 import sys
@@ -168,7 +169,9 @@ def test_the_pushforward_is_the_derivative_of_plain_numpy(row):
             wanted, error = directional(point, point.xs, v, row.analytic and not complex_operand)
             got = jvp(point, point.xs, tuple(v))[1]
             assert error <= 1e-5 * largest(wanted), f"plain NumPy is not smooth here: {error}"
-            assert_agree(got, wanted, 3e-13 + 1e-9 * (not row.analytic or complex_operand) + 4 * error, f"operands {point.positions}")
+            assert_agree(
+                got, wanted, 3e-13 + 1e-9 * (not row.analytic or complex_operand) + 4 * error, f"operands {point.positions}"
+            )
 
 
 @rows(operands)
@@ -235,13 +238,13 @@ def test_a_mixed_derivative_by_two_operands_of_two_traces(row):
         if not out:
             continue
         (v, u), w = point.random((a, b)), point.random(out)
-        directly = jvp(lambda b: jvp(lambda a: point(a, b), (a,), (v,))[1], (b,), (u,))[1]  # noqa: B023
+        directly = jvp(lambda b: jvp(lambda a: point(a, b), (a,), (v,))[1], (b,), (u,))[1]
         zero_v, zero_u = np.zeros_like(v), np.zeros_like(u)
         wanted, error = second(point, (a, b), (zero_v, u), (v, zero_u), row.analytic)
         assert_agree(directly, wanted, 1e-7 + 4 * error, f"operand {inside} inside {outside}")
         number = inner(w, directly)
-        pushed = lambda b: jvp(lambda a: point(a, b), (a,), (v,))[1]  # noqa: B023
-        pulled = lambda b: vjp(lambda a: point(a, b), a)[1](w)  # noqa: B023
+        pushed = lambda b: jvp(lambda a: point(a, b), (a,), (v,))[1]
+        pulled = lambda b: vjp(lambda a: point(a, b), a)[1](w)
         scale = largest([*directly, *pulled(b)])
         for nesting, found in {
             "forward over reverse": inner(jvp(pulled, (b,), (u,))[1], (v,)),
@@ -254,7 +257,7 @@ def test_a_mixed_derivative_by_two_operands_of_two_traces(row):
 @rows(lambda row: operands(row) and row.mapped)
 def test_mapped_is_the_loop(row):
     for point in points(row):
-        stacks = tuple(np.stack([x, *(x + 1e-3 * t for t, in (point.random((x,)) for _ in range(2)))]) for x in point.xs)
+        stacks = tuple(np.stack([x, *(x + 1e-3 * t for (t,) in (point.random((x,)) for _ in range(2)))]) for x in point.xs)
         if any(np.isnan(x).any() for x in stacks):
             continue
         axes = tuple(k % s.ndim for k, s in enumerate(stacks))
@@ -371,11 +374,10 @@ def exercised() -> tuple[set[int], set[Any]]:
         for row in CASES:
             point = Point(row, operands(row))
 
-            def pulled(*xs: Any, point: Point = point) -> Any:
-                out, pullback = vjp(point, *xs)
-                return pullback(tuple(np.zeros(y.shape, y.dtype) for y in out))
+            def pulled(xs: Any, cotangents: Any, point: Point = point) -> Any:
+                return vjp(point, *xs)[1](cotangents)
 
-            vjp(pulled, *point.xs)
+            vjp(pulled, point.xs, tuple(np.zeros_like(y) for y in point(*point.xs)))
             if row.mapped and point.xs:
                 vmap(point.all)(*(np.stack([x, x]) for x in point.xs))
     finally:

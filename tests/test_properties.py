@@ -1,4 +1,5 @@
 """Laws over random shapes, broadcastings, indices and trees (Hypothesis, derandomized)."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -38,7 +39,9 @@ def check_linear(f: Any, x: Any, wanted: Any) -> None:
     stack = np.stack([x, v])
     np.testing.assert_array_equal(vmap(f)(stack), np.stack([f(x), f(v)]))
     np.testing.assert_allclose(vmap(lambda w: vjp(f, x)[1](w)[0])(np.stack([w, 2 * w])), np.stack([pulled, 2 * pulled]), rtol=1e-13)
-    np.testing.assert_allclose(vmap(lambda x, w: vjp(f, x)[1](w)[0])(stack, np.stack([w, 2 * w])), np.stack([pulled, 2 * pulled]), rtol=1e-13)
+    np.testing.assert_allclose(
+        vmap(lambda x, w: vjp(f, x)[1](w)[0])(stack, np.stack([w, 2 * w])), np.stack([pulled, 2 * pulled]), rtol=1e-13
+    )
 
 
 # ---- indexing -----------------------------------------------------------------------------------------------------------
@@ -107,7 +110,11 @@ def test_assignments(data):
     )
     index = data.draw(kinds)
     region = x[index].shape
-    value_shape = data.draw(st.sampled_from([region, region[1:], (), (1,) * len(region), (1, *region)] if not isinstance(index, np.ndarray) else [region, ()]))
+    value_shape = data.draw(
+        st.sampled_from(
+            [region, region[1:], (), (1,) * len(region), (1, *region)] if not isinstance(index, np.ndarray) else [region, ()]
+        )
+    )
     v = values(value_shape, 3)[()]
 
     def write(x: Any, v: Any) -> Any:
@@ -136,19 +143,24 @@ def test_assignments(data):
 
 
 @laws
-@given(hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=4, max_side=3), st.sampled_from(["+", "-", "*", "/", "**", "max", "where", "hypot"]))
+@given(
+    hnp.mutually_broadcastable_shapes(num_shapes=2, max_dims=4, max_side=3),
+    st.sampled_from(["+", "-", "*", "/", "**", "max", "where", "hypot"]),
+)
 def test_broadcasting(broadcast, operation):
     a, b = (values(shape, seed)[()] for seed, shape in enumerate(broadcast.input_shapes))
     f = {
         "+": lambda a, b: a + b, "-": lambda a, b: a - b, "*": lambda a, b: a * b, "/": lambda a, b: a / b, "**": lambda a, b: a**b,
-        "max": np.maximum, "where": lambda a, b: np.where(np.asarray(broadcast.result_shape).sum() % 2 == 0, a * b, b), "hypot": np.hypot,
+        "max": np.maximum, "where": lambda a, b: np.where(np.bool(sum(broadcast.result_shape) % 2), a * b, b), "hypot": np.hypot,
     }[operation]  # fmt: skip
     out, pullback = vjp(f, a, b)
     assert np.shape(out) == broadcast.result_shape
     da, db, w = (values(s, 7)[()] for s in (*broadcast.input_shapes, broadcast.result_shape))
     pushed = jvp(f, (a, b), (da, db))[1]
     step = 1e-6
-    np.testing.assert_allclose(pushed, (f(a + step * da, b + step * db) - f(a - step * da, b - step * db)) / (2 * step), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(
+        pushed, (f(a + step * da, b + step * db) - f(a - step * da, b - step * db)) / (2 * step), rtol=1e-6, atol=1e-8
+    )
     by_a, by_b = pullback(w)
     assert np.shape(by_a) == np.shape(a) and np.shape(by_b) == np.shape(b)
     np.testing.assert_allclose(np.sum(by_a * da) + np.sum(by_b * db), np.sum(w * pushed), rtol=1e-12, atol=1e-12)
@@ -193,7 +205,10 @@ def test_moving_elements(data):
 
 
 @laws
-@given(hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3), hnp.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=3))
+@given(
+    hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3),
+    hnp.array_shapes(min_dims=0, max_dims=2, min_side=0, max_side=3),
+)
 def test_jacobians_of_every_shape(inputs, outputs):
     x = values(inputs)[()]
     weights = values((*outputs, *inputs), 3)
@@ -215,7 +230,9 @@ leaves = st.one_of(
     st.integers(-3, 3), st.none(), st.sampled_from(["text"]), st.booleans(),
 )  # fmt: skip
 trees = st.recursive(
-    leaves, lambda t: st.one_of(st.lists(t, max_size=3), st.tuples(t, t), st.dictionaries(st.sampled_from("abcd"), t, max_size=3)), max_leaves=8
+    leaves,
+    lambda t: st.one_of(st.lists(t, max_size=3), st.tuples(t, t), st.dictionaries(st.sampled_from("abcd"), t, max_size=3)),
+    max_leaves=8,
 )
 
 

@@ -1,4 +1,5 @@
 """The corpus of special points, in every mode: forward one direction at a time and in one sweep, reverse, mapped, and nested."""
+
 from __future__ import annotations
 
 from typing import Any

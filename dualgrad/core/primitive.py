@@ -145,7 +145,10 @@ instrument: Callable | None = None
 
 
 # Set by `debug_nans`: (primitive, operand, cotangent, place) -> raises if the cotangent is not finite.
-check_cotangent: Callable = None  # type: ignore[assignment]
+check_cotangent: Callable = lambda primitive, operand, cotangent, place: None
+
+# Set by `debug_nans`: (call, *args) -> call(*args), whose operations belong to a rule and are not the user's.
+within_rule: Callable = lambda call, *args: call(*args)
 
 # Installed by the reverse interpreter: L^H applied to cotangents.  It lets any interpreter derive a missing half of a rule.
 linear_transpose: Callable = None  # type: ignore[assignment]

@@ -13,7 +13,6 @@ holds a nan; only then the careful sweep runs, which carries with every cotangen
 """
 from __future__ import annotations
 
-import functools
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -48,7 +47,6 @@ _PLAIN = frozenset((_ndarray, float, int, np.float64))
 _NUMBERS = frozenset((float, int, complex, np.float64))  # immutable: need no snapshot
 _new_aval = tuple.__new__  # half the time of Aval(...)
 _getrefcount = sys.getrefcount
-_QUIET = functools.partial(np.errstate, all="ignore")
 
 
 class Tape(Trace):
@@ -161,7 +159,11 @@ class Variable(Traced):
     __slots__ = ()
 
     def __init__(self, trace: Tape, value: Any, index: int, code: Any = None, instruction: int = 0) -> None:
-        self.owner, self.value, self.index, self.code, self.instruction = trace, value, index, code, instruction
+        self.owner = trace  # one statement each: a tuple assignment is slower
+        self.value = value
+        self.index = index
+        self.code = code
+        self.instruction = instruction
 
     @classmethod
     def specialize(cls, primitive: Primitive) -> tuple[Callable, Callable]:
@@ -616,10 +618,9 @@ def pull_back(tape: Tape, outputs: Sequence[Any], cotangents: Sequence[Any], sup
             seeds.append((y.index, g, None if supports is None else supports[k]))
             if isinstance(y.value, Value) or isinstance(g, Value):
                 careful = careful or _on_outer_tape(y.value) or _on_outer_tape(g)
-    with _QUIET():
-        found = _cotangents(tape, seeds, careful)
-        if not careful and _has_nan(found):
-            found = _cotangents(tape, seeds, True)
+    found = _cotangents(tape, seeds, careful)
+    if not careful and _has_nan(found):
+        found = _cotangents(tape, seeds, True)
     results: list[Any] = []
     for shape, dtype, kind in tape.inputs:
         g = found.pop()
@@ -637,6 +638,7 @@ def pull_back(tape: Tape, outputs: Sequence[Any], cotangents: Sequence[Any], sup
     return results
 
 
+@np.errstate(all="ignore")
 def _cotangents(tape: Tape, seeds: list, careful: bool) -> list[Any]:
     """One sweep over the whole tape; the cotangents of its inputs, last first."""
     ct: list[Any] = [None] * len(tape.history)
@@ -673,10 +675,12 @@ def _sweep(tape: Tape, ct: list, supports: list | None, stop: int) -> None:
         elif pull in (_pull_constant, _pull_item, _pull_forgotten):
             pull(ct, g, record)
         else:
-            for parent, c, s in contributions(record, g, support):
-                if tape.places is not None:
+            debugged = tape.places is not None
+            found = core.within_rule(contributions, record, g, support) if debugged else contributions(record, g, support)
+            for parent, c, s in found:
+                if debugged:
                     primitive, parents = pull.expand(record)[:2]
-                    core.check_cotangent(primitive, parents.index(parent), c, tape.places.get(i))
+                    core.check_cotangent(primitive, parents.index(parent), c, tape.places.get(i))  # type: ignore[union-attr]
                 supports[parent] = s if ct[parent] is None else union(supports[parent], s)
                 ct[parent] = c if ct[parent] is None else ct[parent] + c
 

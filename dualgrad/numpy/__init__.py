@@ -62,5 +62,6 @@ asanyarray = ascontiguousarray = asfortranarray = asarray
 def full(shape: Any, fill_value: Any, dtype: Any = None, **layout: Any) -> Any:
     """`numpy.full`, which also fills with a traced value."""
     fill_value = _joined(fill_value)
-    like = {"like": fill_value} if isinstance(fill_value, _Value) else {}
-    return _numpy.full(shape, fill_value, dtype, **layout, **like)
+    if isinstance(fill_value, _Value):
+        layout["like"] = fill_value
+    return _numpy.full(shape, fill_value, dtype, **layout)

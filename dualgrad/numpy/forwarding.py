@@ -16,7 +16,7 @@ from dualgrad.rules.creation import stacked
 
 def holds_traced(x: list | tuple) -> bool:
     """Is there a traced value somewhere in a nested list?"""
-    return any(isinstance(y, Value) or type(y) in (list, tuple) and holds_traced(y) for y in x)
+    return any(isinstance(y, Value) or (type(y) in (list, tuple) and holds_traced(y)) for y in x)
 
 
 def joined(x: Any) -> Any:

@@ -83,8 +83,12 @@ def _correlate(a: Any, v: Any, mode: Any = "valid") -> Any:
 # ---- polynomials, highest power first ---------------------------------------------------------------------------------
 
 
+def _array(p: Any) -> Any:
+    return p if isinstance(p, Value) else np.asarray(p)
+
+
 def _coefficients(p: Any) -> Any:
-    return np.atleast_1d(p if isinstance(p, Value) else np.asarray(p))
+    return np.atleast_1d(_array(p))
 
 
 def _trimmed(p: Any) -> Any:

@@ -169,7 +169,7 @@ def _less(_z: Any, x: Any, y: Any) -> Any:
     return np.heaviside(y - x, 0.5)
 
 
-_equal = lambda _z, x, y: np.equal(x, y)  # noqa: E731
+_equal = lambda _z, x, y: np.equal(x, y)
 select(np.maximum, lambda _z, x, y: np.greater(x, y), lambda _z, x, y: np.less(x, y), ties=_equal, weights=(_more, _less))
 select(np.minimum, lambda _z, x, y: np.less(x, y), lambda _z, x, y: np.greater(x, y), ties=_equal, weights=(_less, _more))
 

@@ -1,7 +1,7 @@
 """Discrete Fourier transforms.  Two pairs of unnormalised linear maps along one axis, each the adjoint of the other.
 
-    forward  y_k = sum_j x_j e**(-2 pi i j k / n)              backward: the same with e**(+…)
-    half     y_k for k <= n/2, of real x                        whole: real, from k <= n/2, with each inner k counted twice (w_k = 2)
+    forward  y_k = sum_j x_j e**(-2 pi i j k / n)      backward: the same with e**(+…)
+    half     y_k for k <= n/2, of real x                whole: real, from k <= n/2, with each inner k counted twice (w_k = 2)
 
     forward^H = backward          half^H g = whole(g / w)          whole^H g = w half(g)
 
@@ -19,13 +19,13 @@ from dualgrad.core.registry import front
 from dualgrad.rules.declare import batch_axis, linear
 from dualgrad.rules.shaping import axes_of
 
-forward = linear(
+forward: Any = linear(
     lambda x, *, axis: np.fft.fft(x, axis=axis),
     lambda g, _x, *, axis: backward(g, axis=axis),
     batch=batch_axis("axis"),
     name="fft",
 )
-backward = linear(
+backward: Any = linear(
     lambda x, *, axis: np.fft.ifft(x, axis=axis, norm="forward"),
     lambda g, _x, *, axis: forward(g, axis=axis),
     batch=batch_axis("axis"),
@@ -42,13 +42,13 @@ def _counts(n: int, axis: int, like: Any) -> Any:
     return np.reshape(w, (-1,) + (1,) * (like.ndim - axis - 1))
 
 
-half = linear(
+half: Any = linear(
     lambda x, *, axis: np.fft.rfft(x, axis=axis),
     lambda g, x, *, axis: whole(g / _counts(x.shape[axis], axis, g), axis=axis, n=x.shape[axis]),
     batch=batch_axis("axis"),
     name="rfft",
 )
-whole = linear(
+whole: Any = linear(
     lambda x, *, axis, n: np.fft.irfft(x, n, axis, norm="forward"),
     lambda g, _x, *, axis, n: half(g, axis=axis) * _counts(n, axis, g),
     batch=batch_axis("axis"),

@@ -70,7 +70,7 @@ def _ediff1d(ary: Any, to_end: Any = None, to_begin: Any = None) -> Any:
 def _gradient(f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     f = _array(f)
     axes = tuple(range(f.ndim)) if axis is None else axes_of(axis, f.ndim)
-    if len(varargs) not in (0, 1, len(axes)) or len(varargs) == 1 and np.ndim(varargs[0]) and len(axes) != 1:
+    if len(varargs) not in (0, 1, len(axes)) or (len(varargs) == 1 and np.ndim(varargs[0]) and len(axes) != 1):
         raise TypeError("invalid number of arguments")
     if edge_order not in (1, 2):
         raise ValueError("'edge_order' greater than 2 not supported")
@@ -203,7 +203,8 @@ def _linalg_cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     x1, x2 = _array(x1), _array(x2)
     if x1.shape[axis] != 3 or x2.shape[axis] != 3:
         raise ValueError(
-            f"Both input arrays must be (arrays of) 3-dimensional vectors, but they are {x1.shape[axis]} and {x2.shape[axis]} dimensional instead."
+            "Both input arrays must be (arrays of) 3-dimensional vectors, but they are "
+            f"{x1.shape[axis]} and {x2.shape[axis]} dimensional instead."
         )
     return _cross(x1, x2, axis=axis)
 
@@ -231,7 +232,7 @@ def _sinc_derivative(n: Any, x: Any) -> Any:
     return (np.pi**n * np.where(near, series, recurrence)).astype(kind)[()]
 
 
-sinc_derivative = elementwise(_sinc_derivative, ZERO, lambda _z, n, x: sinc_derivative(n + 1, x), name="sinc derivative")
+sinc_derivative: Any = elementwise(_sinc_derivative, ZERO, lambda _z, n, x: sinc_derivative(n + 1, x), name="sinc derivative")
 _sinc_primitive = elementwise(np.sinc, lambda _z, x: sinc_derivative(1, x))
 
 
@@ -264,7 +265,9 @@ def _unwrap(p: Any, discont: Any = None, axis: int = -1, *, period: Any = 2 * ma
 
 # ---- rounding and repairing -------------------------------------------------------------------------------------------
 _rounding = constant(
-    lambda a, *, decimals: np.round(a, decimals), batch=lambda primitive, _mapped, a, decimals: primitive(a, decimals=decimals), name="round"
+    lambda a, *, decimals: np.round(a, decimals),
+    batch=lambda primitive, _mapped, a, decimals: primitive(a, decimals=decimals),
+    name="round",
 )
 
 
@@ -294,11 +297,10 @@ def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, n
     return out
 
 
-if hasattr(np._core.umath, "clip"):  # np.array(2.).clip(0, x) calls the ufunc
-
-    @front_ufunc(np._core.umath.clip)
-    def _clip(x: Any, low: Any, high: Any) -> Any:
-        return np.minimum(np.maximum(x, low), high)
+@front_ufunc(*(u for u in np.testing.overrides.get_overridable_numpy_ufuncs() if u.__name__ == "clip"))
+def _clip(x: Any, low: Any, high: Any) -> Any:
+    """The ufunc behind ndarray.clip, which np.array(2.).clip(0, x) calls."""
+    return np.minimum(np.maximum(x, low), high)
 
 
 # ---- functions of slices ----------------------------------------------------------------------------------------------

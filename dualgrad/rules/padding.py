@@ -18,7 +18,7 @@ _KEYWORDS = {
     "maximum": ("stat_length",), "mean": ("stat_length",), "median": ("stat_length",), "minimum": ("stat_length",),
     "reflect": ("reflect_type",), "symmetric": ("reflect_type",), "edge": (), "wrap": (), "empty": (),
 }  # fmt: skip
-_STATISTICS = {"maximum": np.max, "minimum": np.min, "mean": np.mean, "median": np.median}
+_STATISTICS: dict[str, Any] = {"maximum": np.max, "minimum": np.min, "mean": np.mean, "median": np.median}
 
 
 @front(np.pad)
@@ -81,7 +81,7 @@ def _constant(array: Any, axis: int, before: int, after: int, values: Any) -> An
     return _between(_strip(array, axis, before, left), array, _strip(array, axis, after, right), axis)
 
 
-def _gather(mode: str) -> Callable:
+def _gather(mode: Any) -> Callable:
     def extend(array: Any, axis: int, before: int, after: int, reflect_type: Any) -> Any:
         if reflect_type in ("odd",) and mode in ("reflect", "symmetric"):
             return _odd(array, axis, before, after, mode)

@@ -70,7 +70,7 @@ def _batch_logsumexp(primitive: Primitive, mapped: Any, a: Any, b: Any, *, axis:
 
 
 logsumexp = opaque(  # keeps the reduced axes, as length 1
-    lambda a, b, *, axis, signed: sp.logsumexp(a, axis, b, keepdims=True, return_sign=True)[0] if signed else sp.logsumexp(a, axis, b, True),
+    lambda a, b, *, axis, signed: sp.logsumexp(a, axis, b, True, True)[0] if signed else sp.logsumexp(a, axis, b, True),
     jvp=_logsumexp_jvp,
     vjp=_logsumexp_vjp,
     batch=_batch_logsumexp,

@@ -23,22 +23,28 @@ from dualgrad.rules.shaping import axes_of
 # ---- an order, and a permutation --------------------------------------------------------------------------------------
 order_of = constant(lambda x, *, axis: np.argsort(x, axis=axis, kind="stable"), batch=batch_axis("axis"), name="order_of")
 
-
-def _inverse(order: Any, *, axis: int) -> Any:
-    """The inverse permutation, by a scatter (6 times as fast as argsort for 10**6 elements)."""
-    out = np.empty_like(order)
-    positions = np.arange(order.shape[axis]).reshape((-1,) + (1,) * (order.ndim - axis - 1))
-    np.put_along_axis(out, order, positions, axis)
-    return out
-
-
-inverse_of = constant(_inverse, batch=batch_axis("axis"), name="inverse_permutation")
 permuted: Primitive = linear(
     lambda x, order, *, axis: np.take_along_axis(x, order, axis),
-    lambda g, _x, order, *, axis: (permuted(g, inverse_of(order, axis=axis), axis=axis), None),
+    lambda g, _x, order, *, axis: (returned(g, order, axis=axis), None),
     batch=batch_axes("axis"),
     local=True,
     name="permuted",
+)
+
+
+def _returned(x: Any, order: Any, *, axis: int) -> Any:
+    """The inverse permutation, by a scatter (a gather through argsort(order) takes 4 times as long)."""
+    out = np.empty_like(x)
+    np.put_along_axis(out, order, x, axis)
+    return out
+
+
+returned: Primitive = linear(
+    _returned,
+    lambda g, _x, order, *, axis: (permuted(g, order, axis=axis), None),
+    batch=batch_axes("axis"),
+    local=True,
+    name="returned",
 )
 
 

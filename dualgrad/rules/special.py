@@ -27,7 +27,8 @@ def no_slope(function: Any, parameter: str) -> Callable:
     """The slope of a parameter in which the function cannot be differentiated."""
 
     def slope(*_: Any) -> Any:
-        raise errors.unsupported(function, f"there is no derivative with respect to its parameter {parameter}; make it a plain number")
+        detail = f"there is no derivative with respect to its parameter {parameter}; make it a plain number"
+        raise errors.unsupported(function, detail)
 
     return slope
 
@@ -119,17 +120,25 @@ elementwise(sp.ndtri_exp, singular(lambda z, _x: 1 / hazard(z)))
 def _polygamma(n: Any, x: Any) -> Any:
     """SciPy's polygamma in the precision of x."""
     if np.result_type(x).kind == "c":
-        raise errors.unsupported("scipy.special.polygamma", "SciPy has no polygamma of complex arguments, which this derivative needs")
+        raise errors.unsupported("scipy.special.polygamma", "this derivative needs it of complex numbers, which SciPy has not")
     return sp.polygamma(n, x).astype(np.result_type(x, np.float32))[()]
 
 
-polygamma = elementwise(_polygamma, no_slope("scipy.special.polygamma", "n"), lambda _z, n, x: polygamma(n + 1, x), name="polygamma")
+polygamma: Any = elementwise(
+    _polygamma, no_slope("scipy.special.polygamma", "n"), lambda _z, n, x: polygamma(n + 1, x), name="polygamma"
+)
 elementwise(sp.digamma, lambda _z, x: polygamma(1, x))
 elementwise(sp.gamma, lambda z, x: z * sp.digamma(x))
 elementwise(sp.gammaln, lambda _z, x: sp.digamma(x))
 elementwise(sp.loggamma, lambda z, x: np.where(np.isnan(z), z, sp.digamma(x)))
-elementwise(sp.beta, lambda z, a, b: z * (sp.digamma(a) - sp.digamma(a + b)), lambda z, a, b: z * (sp.digamma(b) - sp.digamma(a + b)))
-elementwise(sp.betaln, lambda _z, a, b: sp.digamma(a) - sp.digamma(a + b), lambda _z, a, b: sp.digamma(b) - sp.digamma(a + b))
+
+
+def _betaln_slope(a: Any, b: Any) -> Any:
+    return sp.digamma(a) - sp.digamma(a + b)
+
+
+elementwise(sp.beta, lambda z, a, b: z * _betaln_slope(a, b), lambda z, a, b: z * _betaln_slope(b, a))
+elementwise(sp.betaln, lambda _z, a, b: _betaln_slope(a, b), lambda _z, a, b: _betaln_slope(b, a))
 
 
 def _rgamma_slope(z: Any, x: Any) -> Any:
@@ -146,7 +155,8 @@ elementwise(sp.rgamma, _rgamma_slope)
 def _gamma_density(a: Any, x: Any) -> Any:
     """x**(a - 1) e**-x / Gamma(a), exact at x = 0 too."""
     zero = np.equal(x, 0)
-    return np.where(zero, x ** (a - 1) * np.exp(-x) * sp.rgamma(a), np.exp(sp.xlogy(a - 1, np.where(zero, 1, x)) - x - sp.gammaln(a)))
+    smooth = np.exp(sp.xlogy(a - 1, np.where(zero, 1, x)) - x - sp.gammaln(a))
+    return np.where(zero, x ** (a - 1) * np.exp(-x) * sp.rgamma(a), smooth)
 
 
 def _beta_density(a: Any, b: Any, x: Any) -> Any:
@@ -195,7 +205,9 @@ def _positive(x: Any) -> Any:
 
 elementwise(sp.xlogy, singular(lambda _z, _x, y: np.log(y)), singular(lambda _z, x, y: _ratio(x, y) * _positive(y)))
 elementwise(
-    sp.xlog1py, singular(lambda _z, _x, y: np.log1p(y)), singular(lambda _z, x, y: _ratio(x, 1 + y) * inside(y, np.greater_equal(y, -1)))
+    sp.xlog1py,
+    singular(lambda _z, _x, y: np.log1p(y)),
+    singular(lambda _z, x, y: _ratio(x, 1 + y) * inside(y, np.greater_equal(y, -1))),
 )
 elementwise(sp.entr, singular(lambda _z, x: -np.log(x) - 1))
 elementwise(sp.rel_entr, singular(lambda _z, x, y: _log_ratio_plus_one(x, y)), singular(lambda _z, x, y: -_ratio(x, y)))
@@ -221,7 +233,11 @@ def _boxcox_parameter(log_x: Any, p: Any) -> Any:
     return np.where(zero, np.where(np.greater(p, 0), 1 / (p * p), np.inf), smooth)
 
 
-elementwise(sp.boxcox, singular(lambda _z, x, p: x ** (p - 1) * _positive(x)), singular(lambda _z, x, p: _boxcox_parameter(np.log(x), p)))
+elementwise(
+    sp.boxcox,
+    singular(lambda _z, x, p: x ** (p - 1) * _positive(x)),
+    singular(lambda _z, x, p: _boxcox_parameter(np.log(x), p)),
+)
 elementwise(
     sp.boxcox1p,
     singular(lambda _z, x, p: (1 + x) ** (p - 1) * inside(x, np.greater_equal(x, -1))),

@@ -27,8 +27,11 @@ def __dir__() -> list[str]:
     return sorted({*__all__, *dir(scipy.special)})
 
 
+def _traced(x: Any) -> bool:
+    return isinstance(x, Value)
+
+
 def _floating(x: Any) -> Any:
-    x = stacked(x)
     return x if x.dtype.kind in "fc" else x.astype(float)
 
 
@@ -44,7 +47,7 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, r
     """
     a = stacked(a)
     b = None if b is None else stacked(b)
-    if not isinstance(a, Value) and not isinstance(b, Value):
+    if not _traced(a) and not _traced(b):
         return scipy.special.logsumexp(a, axis, b, keepdims, return_sign)
     a = np.atleast_1d(_floating(a))
     b = np.ones((1,) * a.ndim, a.dtype) if b is None else _floating(b)
@@ -71,7 +74,9 @@ def softmax(x: Any, axis: Any = None) -> Any:
     array([ 0.25, -0.25])
     """
     x = stacked(x)
-    return rules.softmax(_floating(x), axis=reduced_axes(axis, x.ndim)) if isinstance(x, Value) else scipy.special.softmax(x, axis)
+    if not _traced(x):
+        return scipy.special.softmax(x, axis)
+    return rules.softmax(_floating(x), axis=reduced_axes(axis, np.ndim(x)))
 
 
 def log_softmax(x: Any, axis: Any = None) -> Any:
@@ -84,7 +89,9 @@ def log_softmax(x: Any, axis: Any = None) -> Any:
     array([ 0.5, -0.5])
     """
     x = stacked(x)
-    return rules.log_softmax(_floating(x), axis=reduced_axes(axis, x.ndim)) if isinstance(x, Value) else scipy.special.log_softmax(x, axis)
+    if not _traced(x):
+        return scipy.special.log_softmax(x, axis)
+    return rules.log_softmax(_floating(x), axis=reduced_axes(axis, np.ndim(x)))
 
 
 def polygamma(n: Any, x: Any) -> Any:
@@ -104,9 +111,9 @@ def multigammaln(a: Any, d: int) -> Any:
     True
     """
     a = stacked(a)
-    if not isinstance(a, Value):
+    if not _traced(a):
         return scipy.special.multigammaln(a, d)
-    return d * (d - 1) / 4 * float(np.log(np.pi)) + np.sum(scipy.special.gammaln(a[..., None] - np.arange(d) / 2), -1)
+    return d * (d - 1) / 4 * float(np.log(np.pi)) + np.sum(scipy.special.gammaln(np.expand_dims(a, -1) - np.arange(d) / 2), -1)
 
 
 def softplus(x: Any, **kwargs: Any) -> Any:
@@ -117,4 +124,4 @@ def softplus(x: Any, **kwargs: Any) -> Any:
     np.float64(0.5)
     """
     x = stacked(x)
-    return np.logaddexp(0, x, **kwargs) if isinstance(x, Value) else scipy.special.softplus(x, **kwargs)
+    return scipy.special.softplus(x, **kwargs) if not _traced(x) else np.logaddexp(0.0, x, **kwargs)

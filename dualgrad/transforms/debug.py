@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -28,13 +29,13 @@ def debug_nans() -> Iterator[None]:
     Traceback (most recent call last):
     dualgrad.errors.NonFiniteError: sqrt: the cotangent of operand 0 is not finite: inf ...
     """
-    saved = core.instrument, core.check_cotangent
-    core.instrument, core.check_cotangent = _instrument, _check_cotangent
+    saved = core.instrument, core.check_cotangent, core.within_rule
+    core.instrument, core.check_cotangent, core.within_rule = _instrument, _check_cotangent, _within_rule
     _respecialize()
     try:
         yield
     finally:
-        core.instrument, core.check_cotangent = saved
+        core.instrument, core.check_cotangent, core.within_rule = saved
         _respecialize()
 
 
@@ -44,14 +45,31 @@ def _respecialize() -> None:
     install_operators()
 
 
+class _Depth(threading.local):
+    """How many rules are being evaluated: what goes wrong within one is reported as the user's operation it belongs to."""
+
+    value = 0
+
+
+_depth = _Depth()
+
+
+def _within_rule(call: Callable, *args: Any) -> Any:
+    _depth.value += 1
+    try:
+        return call(*args)
+    finally:
+        _depth.value -= 1
+
+
 def _instrument(primitive: Primitive, fast: Callable, general: Callable) -> tuple[Callable, Callable]:
     """Both handlers with an inspection of what they return."""
 
     def checked_fast(*args: Any) -> Any:
-        return _inspect(primitive, args, fast(*args))
+        return _inspect(primitive, args, _within_rule(fast, *args))
 
     def checked_general(trace: Any, args: tuple, static: dict) -> Any:
-        return _inspect(primitive, args, general(trace, args, static))
+        return _inspect(primitive, args, _within_rule(general, trace, args, static))
 
     return checked_fast, checked_general
 
@@ -64,7 +82,8 @@ def _inspect(primitive: Primitive, args: tuple, result: Any) -> Any:
         if hasattr(out.owner, "places"):
             out.owner.places = out.owner.places or {}
             out.owner.places[out.index] = place  # type: ignore[attr-defined]
-        _raise_if_bad(primitive, args, out, place)
+        if not _depth.value:
+            _raise_if_bad(primitive, args, out, place)
     return result
 
 
@@ -87,6 +106,8 @@ def _sample(operand: Any, index: tuple) -> str:
 
 
 def _check_cotangent(primitive: Any, operand: int, cotangent: Any, place: Any) -> None:
+    if _depth.value:
+        return
     for part in components(cotangent):
         bad = _first_bad(part)
         if bad is not None:

@@ -54,7 +54,8 @@ def test_questions_about_traced_values_are_answered_by_primals():
     answers = []
 
     def f(x):
-        answers.append((np.allclose(x, X), np.array_equal(x, X), np.array_equal(x, X[1:]), np.array_equiv(x, X[:3]), np.isclose(x, 1.0).tolist()))
+        equal = np.array_equal(x, X), np.array_equal(x, X[1:]), np.array_equiv(x, X[:3])
+        answers.append((np.allclose(x, X), *equal, np.isclose(x, 1.0).tolist()))
         return np.sum(x)
 
     grad(f)(X)
@@ -76,7 +77,7 @@ def test_nan_to_num_in_place():
 @pytest.mark.parametrize(
     ("f", "error", "message"),
     [
-        (lambda x: np.pad(x, 1, lambda *_: None), errors.UnsupportedError, "np.pad is not supported on traced values: with a function as mode"),
+        (lambda x: np.pad(x, 1, lambda *_: None), errors.UnsupportedError, "np.pad is not supported .* with a function as mode"),
         (lambda x: np.pad(x, 1, "edge", stat_length=2), ValueError, "unsupported keyword arguments for mode 'edge'"),
         (lambda x: np.pad(x, 1, "foo"), ValueError, "mode 'foo' is not supported"),
         (lambda x: np.pad(x, -1), ValueError, "negative"),
@@ -84,7 +85,7 @@ def test_nan_to_num_in_place():
         (lambda x: np.pad(x[:0], 1, "edge"), ValueError, "can't extend empty axis 0"),
         (lambda x: np.roots(x), errors.UnsupportedError, "np.roots is not supported"),
         (lambda x: np.histogram(x), errors.UnsupportedError, "np.histogram is not supported"),
-        (lambda x: np.add.reduceat(x, [0, 1]), errors.UnsupportedError, "np.add is not supported on traced values: its method 'reduceat'"),
+        (lambda x: np.add.reduceat(x, [0, 1]), errors.UnsupportedError, "np.add is not supported .* its method 'reduceat'"),
         (lambda x: x.view(int), errors.UnsupportedError, "ndarray.view is not supported"),
         (lambda x: np.cross(x, x), ValueError, "incompatible dimensions for cross product"),
         (lambda x: np.gradient(x, edge_order=3), ValueError, "edge_order"),
@@ -113,23 +114,25 @@ READERS = ("load", "save", "from", "genfrom", "busday", "is_busday", "datetime")
 
 def test_a_function_without_a_rule_raises_and_never_returns_a_plain_array():
     """Every function of NumPy that looks at array arguments and is not in our tables, called with one to three traced arrays."""
-    known = FUNCTIONS.keys() | CREATORS.keys()
-    functions = sorted(np.testing.overrides.get_overridable_numpy_array_functions() - known, key=lambda f: f.__name__)
-    assert functions
-    for function in functions:
-        if "recfunctions" in function.__module__ or function.__name__.startswith(READERS):
+    functions = np.testing.overrides.get_overridable_numpy_array_functions() - FUNCTIONS.keys()
+    creators = {creator.__name__ for creator in CREATORS}
+    refused = set()
+    for function in sorted(functions, key=lambda f: f.__name__):
+        if function.__name__ in creators or "recfunctions" in function.__module__ or function.__name__.startswith(READERS):
             continue
 
         def f(x, function=function):
-            for args in ((x,), (x, x), (x, x, x)):
+            for count in (1, 2, 3):
                 try:
-                    out = function(*args)
+                    out = function(*[x] * count)
                 except errors.DualgradError as error:
                     assert function.__name__ in str(error)
-                    return np.sum(x)
+                    refused.add(function.__name__)
+                    break
                 except TypeError:
                     continue  # another number of arguments
                 raise AssertionError(f"{function.__name__} returned {out!r}")
-            raise AssertionError(f"{function.__name__} was not called")
+            return np.sum(x)
 
         grad(f)(X)
+    assert {"histogram", "roots", "unpackbits", "setdiff1d"} <= refused

@@ -101,8 +101,10 @@ def test_at_a_special_point(name):
     [
         (sp.erf, mp.erf, (0.0, 0.7)), (sp.erfcx, lambda x: mp.exp(x * x) * mp.erfc(x), (0.3, 9.9, 10.1)),
         (sp.log_ndtr, lambda x: mp.log(mp.ncdf(x)), (-13.0, -11.9, 1.0)), (sp.exprel, lambda x: mp.expm1(x) / x, (1e-3, 2.0)),
-        (sp.gammaln, mp.loggamma, (0.4, 3.0)), (sp.rgamma, mp.rgamma, (0.0, -2.0, 0.4, 3.0)), (sp.i1, lambda x: mp.besseli(1, x), (0.0, 2.0)),
-        (sp.expit, lambda x: 1 / (1 + mp.exp(-x)), (0.0, -3.0)), (sp.ndtri, lambda x: mp.sqrt(2) * mp.erfinv(2 * x - 1), (0.3, 0.01)),
+        (sp.gammaln, mp.loggamma, (0.4, 3.0)), (sp.rgamma, mp.rgamma, (0.0, -2.0, 0.4, 3.0)),
+        (sp.i1, lambda x: mp.besseli(1, x), (0.0, 2.0)),
+        (sp.expit, lambda x: 1 / (1 + mp.exp(-x)), (0.0, -3.0)),
+        (sp.ndtri, lambda x: mp.sqrt(2) * mp.erfinv(2 * x - 1), (0.3, 0.01)),
     ],
     ids=lambda p: getattr(p, "__name__", ""),
 )  # fmt: skip
@@ -136,7 +138,7 @@ def test_the_logarithm_of_a_negative_sum_has_no_slope_and_its_modulus_has():
 @pytest.mark.parametrize(
     ("f", "message"),
     [
-        (lambda v: sp.kv(v, 1.0), "scipy.special.kv is not supported on traced values: there is no derivative with respect to its parameter v"),
+        (lambda v: sp.kv(v, 1.0), "scipy.special.kv is not supported .* there is no derivative with respect to its parameter v"),
         (lambda v: sp.iv(v, 1.0), "its parameter v"),
         (lambda n: sp.polygamma(n, 1.0), "scipy.special.polygamma .* its parameter n"),
         (lambda p: sp.inv_boxcox(1.0, p), "its parameter lmbda"),

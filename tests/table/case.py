@@ -1,4 +1,5 @@
 """One row of the table of primitives: a function of arrays as a user writes it, and the point where it is examined."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

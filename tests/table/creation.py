@@ -1,10 +1,10 @@
 """Buffers that can hold traced values, arrays of traced scalars, ranges between traced ends, and questions about dtypes."""
+
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-
 from table.case import Case
 
 A = np.array
@@ -51,7 +51,13 @@ ROWS: list[Case] = [
     Case("full with like", lambda x, s: _filled(lambda y: np.full((2, 3), s, x.dtype, like=x + s))(x), (X, S)),
     Case("eye with like", _filled(lambda x: np.eye(3, dtype=x.dtype, like=x) * 1), (V,), analytic=True),
     Case("array with like", lambda x: np.array([[x[0, 0], 1.0], [2.0, x[1, 1] ** 2]], like=x), (X,), analytic=True, float32=True),
-    Case("array with like: rows", lambda x: np.asarray([x[0], x[1] * 2, [1.0, 2.0, 3.0]], like=x) ** 2, (X,), analytic=True, float32=False),
+    Case(
+        "array with like: rows",
+        lambda x: np.asarray([x[0], x[1] * 2, [1.0, 2.0, 3.0]], like=x) ** 2,
+        (X,),
+        analytic=True,
+        float32=False,
+    ),
     Case("array with like: constants", lambda x: np.array([1.0, 2.0, 3.0], like=x) * x, (X,), analytic=True),
     Case("linspace", lambda s, r: np.linspace(s, r, 5) ** 2, (S, R), analytic=True, float32=False),
     Case("linspace: without the end", lambda s, r: np.linspace(s, r, 4, endpoint=False) ** 2, (S, R), analytic=True, float32=False),

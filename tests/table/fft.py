@@ -4,9 +4,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from table.case import Case
 
 import dualgrad.rules.fft
-from table.case import Case
 
 assert dualgrad.rules.fft  # its rules are loaded late, and all of them must have a row
 A = np.array

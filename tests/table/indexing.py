@@ -1,11 +1,11 @@
 """Reading and writing elements: every kind of index, with duplicates; take, put, where, select, clip, piecewise, choose."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-
 from table.case import Case
 
 A = np.array
@@ -51,7 +51,10 @@ _READS: dict[str, tuple[Any, Any]] = {
     "an integer beside an array": (T, (slice(None), 1, COLUMNS)),
     "an integer away from an array": (T, (0, slice(None), COLUMNS)),
     "an integer array in front and an integer behind": (T, (A([1, 0]), slice(None), 2)),
-    "adjacent arrays in the middle": (np.sin(np.arange(24.0)).reshape(2, 3, 2, 2), (slice(None), ROW_NUMBERS, A([1, 0, 1]), slice(None))),
+    "adjacent arrays in the middle": (
+        np.sin(np.arange(24.0)).reshape(2, 3, 2, 2),
+        (slice(None), ROW_NUMBERS, A([1, 0, 1]), slice(None)),
+    ),
     "an ellipsis and an array": (T, (Ellipsis, COLUMNS)),
     "an empty array": (V, A([], int)),
     "a mask": (X, MASK),
@@ -235,7 +238,12 @@ ROWS: list[Case] = [
     Case("take_along_axis: first axis", lambda x: np.take_along_axis(x, A([[1, 1, 0, 2]]), axis=0), (X,), analytic=True),
     Case("take_along_axis: flat", lambda x: np.take_along_axis(x, A([1, 7, 7]), axis=None), (X,), analytic=True),
     Case("take_along_axis: three dimensions", lambda x: np.take_along_axis(x, np.argsort(x, axis=1), axis=1), (T,)),
-    Case("compress", lambda x: (np.compress([True, False, True], x, axis=0), x.compress([False, True, True, False], axis=1)), (X,), analytic=True),
+    Case(
+        "compress",
+        lambda x: (np.compress([True, False, True], x, axis=0), x.compress([False, True, True, False], axis=1)),
+        (X,),
+        analytic=True,
+    ),
     Case("extract", lambda x: np.extract(MASK, x), (X,), analytic=True),
     Case("choose", lambda x, y: np.choose(A([[0, 1, 1, 0]] * 3), [x, y]), (X, Y), analytic=True),
     Case("nonzero", lambda x: x[np.nonzero(MASK)] * len(np.nonzero(x)), (X,), mapped=False),

@@ -1,8 +1,8 @@
 """Joining, splitting, repeating, rolling, flipping; triangles and diagonals; grids."""
+
 from __future__ import annotations
 
 import numpy as np
-
 from table.case import Case
 
 A = np.array
@@ -20,7 +20,13 @@ ROWS: list[Case] = [
     Case("concatenate", lambda x, y: E(np.concatenate([x, y, x * y])), (X, Y), analytic=True),
     Case("concatenate: axis", lambda x, y: E(np.concatenate((x, y), axis=-1)) + np.concat((x, y), axis=1), (X, Y), analytic=True),
     Case("concatenate: flat", lambda x, v: E(np.concatenate([x, v, [1.0, 2.0]], axis=None)), (X, V), analytic=True),
-    Case("concatenate: with constants", lambda x: E(np.concatenate([np.ones((1, 3)), x, np.zeros((0, 3))])), (X,), analytic=True, float32=False),
+    Case(
+        "concatenate: with constants",
+        lambda x: E(np.concatenate([np.ones((1, 3)), x, np.zeros((0, 3))])),
+        (X,),
+        analytic=True,
+        float32=False,
+    ),
     Case("concatenate: complex and real", lambda x, z: np.concatenate([x, z]) ** 2, (X, Z)),
     Case("stack", lambda x, y: E(np.stack([x, y])), (X, Y), analytic=True),
     Case("stack: axis", lambda x, y: E(np.stack([x, y, x], axis=-1)) * np.stack((x, y, y), 2), (X, Y), analytic=True),
@@ -34,7 +40,9 @@ ROWS: list[Case] = [
     Case("block: one row", lambda v, w: E(np.block([v, w])), (V, W), analytic=True),
     Case("append", lambda x, y: (E(np.append(x, y)), np.append(x, y, axis=0), np.append(x, y, axis=1)), (X, Y), analytic=True),
     Case("insert", lambda x, v: (E(np.insert(x, 1, v, axis=0)), np.insert(x, -1, 2.0, axis=1), np.insert(x, 2, v[0])), (X, V)),
-    Case("delete", lambda x: (E(np.delete(x, 1, axis=1)), np.delete(x, [0, 4]), np.delete(x, slice(0, 2), -1)), (X,), analytic=True),
+    Case(
+        "delete", lambda x: (E(np.delete(x, 1, axis=1)), np.delete(x, [0, 4]), np.delete(x, slice(0, 2), -1)), (X,), analytic=True
+    ),
     # ---- splitting
     Case("split", lambda x: [E(part) for part in np.split(x, 3, axis=1)], (X,), analytic=True),
     Case("split: at indices", lambda v: [E(part) for part in np.split(v, [1, 1, 2])], (V,), analytic=True),
@@ -75,7 +83,12 @@ ROWS: list[Case] = [
     Case("vander", lambda v: np.vander(v) + np.vander(v, 3, increasing=True), (V,), analytic=True),
     Case("vander: N", lambda v: np.vander(v, 5), (V,), analytic=True),
     Case("meshgrid", lambda v, w: (lambda a, b: E(a) * b)(*np.meshgrid(v, w)), (V, W[:2]), analytic=True),
-    Case("meshgrid: matrix indexing", lambda v, w: (lambda a, b: E(a) * b)(*np.meshgrid(v, w, indexing="ij")), (V, W[:2]), analytic=True),
+    Case(
+        "meshgrid: matrix indexing",
+        lambda v, w: (lambda a, b: E(a) * b)(*np.meshgrid(v, w, indexing="ij")),
+        (V, W[:2]),
+        analytic=True,
+    ),
     Case("meshgrid: sparse", lambda v, w: (lambda a, b: E(a) * b)(*np.meshgrid(v, w, sparse=True)), (V, W[:2]), analytic=True),
     Case("meshgrid: three", lambda v, w, s: [E(g) for g in np.meshgrid(v, w, s)], (V, W[:2], S), analytic=True),
 ]

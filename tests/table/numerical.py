@@ -5,7 +5,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-
 from table.case import Case
 
 A = np.array
@@ -39,7 +38,8 @@ ROWS: list[Case] = [
     Case("diff: n=2, axis=0", lambda x: np.diff(x, 2, 0), (X,), analytic=True),
     Case("diff: n=0", lambda x: np.diff(x, 0), (X,), analytic=True),
     Case("diff: n=3, prepend", lambda x: np.diff(x, n=3, axis=1, prepend=0.0), (X,), analytic=True),
-    Case("diff: prepend and append traced", lambda x, p, a: np.diff(x, prepend=p, append=a), (X, X[:, :1] * 2, A(0.3)[()]), analytic=True),
+    Case("diff: prepend and append traced", lambda x, p, a: np.diff(x, prepend=p, append=a),
+         (X, X[:, :1] * 2, A(0.3)[()]), analytic=True),
     Case("diff: complex", np.diff, (Z,), analytic=True),
     Case("ediff1d", np.ediff1d, (X,), analytic=True),
     Case("ediff1d: ends", lambda x, e: np.ediff1d(x, to_end=e, to_begin=x[0, :2]), (X, A([1.0, 2.0]))),
@@ -60,7 +60,8 @@ ROWS: list[Case] = [
     _sampled("trapezoid: only x", lambda x: np.trapezoid(X, x), T),
     Case("interp", np.interp, (Q, XP, FP), float32=False),
     Case("interp: a scalar", np.interp, (A(0.3)[()], XP, FP), float32=False),
-    Case("interp: a matrix, left and right", lambda x, xp, fp: np.interp(x, xp, fp, left=2.0, right=-1.0), (A([[0.3, 4.0], [-1.0, 2.2]]), XP, FP), float32=False),
+    Case("interp: a matrix, left and right", lambda x, xp, fp: np.interp(x, xp, fp, left=2.0, right=-1.0),
+         (A([[0.3, 4.0], [-1.0, 2.2]]), XP, FP), float32=False),
     Case("interp: left and right traced", lambda x: np.interp(x, XP, FP, left=x[0], right=x[1] * 2), (Q,), float32=False),
     Case("interp: period", lambda x, xp, fp: np.interp(x, xp, fp, period=3.5), (Q, A([0.1, 2.2, 1.0, 3.0]), FP), float32=False),
     Case("interp: complex values", lambda x, fp: np.interp(x, XP, fp), (Q, Z), float32=False),
@@ -97,7 +98,9 @@ ROWS: list[Case] = [
         x, np.isclose(x, 0.3), np.isclose(x, x, equal_nan=True), np.isneginf(x), np.isposinf(x), np.isreal(x), np.iscomplex(x),
     ), (V,)),
     Case("decisions about an array", lambda x: (
-        x, np.allclose(x, x), np.array_equal(x, x), np.array_equal(x, x[1:]), np.array_equiv(x, x[:2]), np.flatnonzero(x), np.argwhere(x),
+        x, np.allclose(x, x), np.array_equal(x, x), np.array_equal(x, x[1:]), np.array_equiv(x, x[:2]),
+        np.flatnonzero(x), np.argwhere(x),
     ), (V,), mapped=False),
-    Case("indices from a shape", lambda x: (x, np.diag_indices_from(x), np.tril_indices_from(x), np.triu_indices_from(x)), (X[:, :3],)),
+    Case("indices from a shape", lambda x: (x, np.diag_indices_from(x), np.tril_indices_from(x), np.triu_indices_from(x)),
+         (X[:, :3],)),
 ]  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
 from table.case import Case
 
 X = np.array([[0.3, -0.7, 0.55, 1.2], [-0.2, 0.8, -0.45, 0.1], [1.4, 0.05, -0.9, 0.6]])

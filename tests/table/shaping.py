@@ -1,10 +1,10 @@
 """Moving elements about: reshape, transpose, broadcast, squeeze, cast, copy, real and imaginary parts; attributes and methods."""
+
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-
 from table.case import Case
 
 A = np.array
@@ -55,7 +55,9 @@ ROWS: list[Case] = [
     Case("ravel: of a Fortran array", lambda x: (np.ravel(x) ** 2, np.ravel(x.T)), (F,), analytic=True),
     Case("transpose", lambda x: ONCE(np.transpose(x)), (T,), analytic=True),
     Case("transpose: axes", lambda x: ONCE(np.transpose(x, (1, -1, 0))) + np.permute_dims(x, (1, 2, 0)), (T,), analytic=True),
-    Case("transpose: the method", lambda x: x.transpose() * x.T + x.transpose(2, 1, 0) + x.transpose((2, 1, 0)), (T,), analytic=True),
+    Case(
+        "transpose: the method", lambda x: x.transpose() * x.T + x.transpose(2, 1, 0) + x.transpose((2, 1, 0)), (T,), analytic=True
+    ),
     Case("transpose: rank one and zero", lambda x, s: (x.T * 2, s.T * 2, np.transpose(s)), (V, S), analytic=True),
     Case("matrix_transpose", lambda x: ONCE(np.matrix_transpose(x)) + x.mT + np.linalg.matrix_transpose(x), (T,), analytic=True),
     Case("swapaxes", lambda x: ONCE(np.swapaxes(x, 0, -1)) + x.swapaxes(-1, 0), (T,), analytic=True),
@@ -66,7 +68,12 @@ ROWS: list[Case] = [
     Case("squeeze", lambda x: (np.squeeze(x) ** 2, x.squeeze(), np.squeeze(x, 0), x.squeeze(axis=(0, -1))), (U,), analytic=True),
     Case("expand_dims", lambda x: np.expand_dims(x, 1) * np.expand_dims(x, (0, -1)), (X,), analytic=True),
     Case("expand_dims: a scalar", lambda s: np.expand_dims(s, 0) ** 2, (S,), analytic=True),
-    Case("atleast", lambda x, s: (np.atleast_1d(s) ** 2, np.atleast_2d(x), np.atleast_3d(x), np.atleast_2d(s, x)), (V, S), analytic=True),
+    Case(
+        "atleast",
+        lambda x, s: (np.atleast_1d(s) ** 2, np.atleast_2d(x), np.atleast_3d(x), np.atleast_2d(s, x)),
+        (V, S),
+        analytic=True,
+    ),
     Case("atleast: matrices", lambda x: (np.atleast_1d(x) ** 2, np.atleast_2d(x), np.atleast_3d(x)), (X,), analytic=True),
     Case("broadcast_to", lambda x: ONCE(np.broadcast_to(x, (2, 4, 3))), (A([[0.3, -0.7, 0.5]]),), analytic=True),
     Case("broadcast_to: a scalar", lambda x: ONCE(np.broadcast_to(x, (2, 3))), (S,), analytic=True),

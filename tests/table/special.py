@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import scipy.special as sp
+from table.case import Case
 
 import dualgrad.rules.bessel
 import dualgrad.scipy.special as drop_in
-from table.case import Case
 
 assert dualgrad.rules.bessel  # its rules are loaded late, and all of them must have a row
 A = np.array
@@ -49,8 +49,15 @@ ROWS: list[Case] = [
     *_rows("xlogy xlog1py", Z, Z[::-1], suffix=": complex", float32=False),
     Case("special.ndtri_exp", sp.ndtri_exp, (-P,)),
     Case("special.boxcox: parameter at and near 0", lambda x, p: sp.boxcox(x, p), (P, A([0.0, 1e-9, -1e-9, 1.0])), float32=False),
-    *(Case(f"special.{name}: order {v}", _with(getattr(sp, name), v), (P,), float32=False) for name in _ORDERED.split() for v in (1, 0.3)),
-    *(Case(f"special.{name}: complex", _with(getattr(sp, name), 1), (Z,), float32=False) for name in "jv yv iv kv kve hankel1 hankel2".split()),
+    *(
+        Case(f"special.{name}: order {v}", _with(getattr(sp, name), v), (P,), float32=False)
+        for name in _ORDERED.split()
+        for v in (1, 0.3)
+    ),
+    *(
+        Case(f"special.{name}: complex", _with(getattr(sp, name), 1), (Z,), float32=False)
+        for name in ("jv", "yv", "iv", "kv", "kve", "hankel1", "hankel2")
+    ),
     Case("special.kn", _with(sp.kn, 2), (P,), float32=False),
     Case("special.yn", _with(sp.yn, 2), (P,), float32=False),
     Case("special.expn", _with(sp.expn, A([0, 1, 2, 5])), (P,), float32=False),

@@ -1,4 +1,5 @@
 """checkpoint: the same values and derivatives, less memory, at any depth and order."""
+
 from __future__ import annotations
 
 import tracemalloc
@@ -28,7 +29,7 @@ def checkpointed(x: Any) -> Any:
 
 def with_closures(x: Any) -> Any:
     """Values of the same tape, reached through the closure instead of the arguments."""
-    y = checkpoint(lambda: block(x, x[0]))() if False else checkpoint(lambda z: block(z, x[0]))(x)
+    y = checkpoint(lambda z: block(z, x[0]))(x)
     return np.sum(checkpoint(lambda z: block(z, x[1]))(y) ** 2) * y
 
 
@@ -68,11 +69,13 @@ def test_the_same_values_and_derivatives(f):
     second = jacfwd(jacrev(plain))(X)
     for outer in (jacfwd, jacrev):
         for inner in (jacfwd, jacrev):
-            np.testing.assert_allclose(outer(inner(f))(X), second, rtol=1e-12, atol=1e-14, err_msg=f"{outer.__name__} of {inner.__name__}")
+            np.testing.assert_allclose(
+                outer(inner(f))(X), second, rtol=1e-12, atol=1e-14, err_msg=f"{outer.__name__} of {inner.__name__}"
+            )
     stack = np.stack([X, 2 * X])
     np.testing.assert_allclose(vmap(jacrev(f))(stack), np.stack([jacrev(plain)(x) for x in stack]), rtol=1e-12, atol=1e-14)
     np.testing.assert_allclose(jacrev(vmap(f))(stack), jacrev(vmap(plain))(stack), rtol=1e-12, atol=1e-14)
-    out, pullback = vjp(f, X)
+    _, pullback = vjp(f, X)
     first = pullback(np.ones(3))[0]
     np.testing.assert_array_equal(pullback(np.ones(3))[0], first)  # recomputed again, the same
     np.testing.assert_allclose(linearize(f, X)[1](X), jacfwd(plain)(X) @ X, rtol=1e-13)
@@ -90,7 +93,7 @@ def test_one_more_evaluation_per_pullback():
         calls.append(1)
         return np.sin(x)
 
-    out, pullback = vjp(checkpoint(f), X)
+    _, pullback = vjp(checkpoint(f), X)
     assert len(calls) == 1
     pullback(X)
     assert len(calls) == 2
@@ -161,7 +164,7 @@ def test_an_exception_in_the_recomputation_leaves_the_tape_usable():
             raise KeyError("again")
         return np.sin(x)
 
-    out, pullback = vjp(lambda x: checkpoint(f)(x) * x, X)
+    _, pullback = vjp(lambda x: checkpoint(f)(x) * x, X)
     wanted = pullback(X)[0]
     armed[0] = True
     with pytest.raises(KeyError, match="again"):

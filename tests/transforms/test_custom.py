@@ -1,4 +1,5 @@
 """Custom rules: either half serves every mode and order; wrong ones are told what is wrong.  stop_gradient."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -6,7 +7,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dualgrad import check_grads, checkpoint, custom_jvp, custom_vjp, errors, grad, hessian, jacfwd, jacrev, jvp, stop_gradient, tree, vjp, vmap
+from dualgrad import (
+    check_grads,
+    checkpoint,
+    custom_jvp,
+    custom_vjp,
+    errors,
+    grad,
+    hessian,
+    jacfwd,
+    jacrev,
+    jvp,
+    stop_gradient,
+    tree,
+    vjp,
+    vmap,
+)
 
 X = np.array([0.3, -1.2, 2.0])
 
@@ -84,7 +100,9 @@ def test_a_rule_in_one_half_works_in_every_mode_and_at_every_order(f, reference)
     second = jacfwd(jacrev(reference))(X)
     for outer in (jacfwd, jacrev):
         for inner in (jacfwd, jacrev):
-            np.testing.assert_allclose(outer(inner(f))(X), second, rtol=1e-12, atol=1e-13, err_msg=f"{outer.__name__} of {inner.__name__}")
+            np.testing.assert_allclose(
+                outer(inner(f))(X), second, rtol=1e-12, atol=1e-13, err_msg=f"{outer.__name__} of {inner.__name__}"
+            )
     third = jacfwd(jacfwd(jacrev(reference)))(X)
     np.testing.assert_allclose(jacrev(jacfwd(jacrev(f)))(X), third, rtol=1e-12, atol=1e-12)
     stack = np.stack([X, X[::-1], 2 * X])
@@ -146,7 +164,7 @@ def test_integer_arguments_pass_through():
 def test_float32_and_complex():
     x = X.astype(np.float32)
     for f in (sine, square):
-        assert grad(lambda x: np.sum(f(x)))(x).dtype == np.float32  # noqa: B023
+        assert grad(lambda x: np.sum(f(x)))(x).dtype == np.float32
         assert jvp(f, (x,), (x,))[1].dtype == np.float32
     z = X + 1j
     for f in (sine, square):
@@ -191,9 +209,18 @@ WRONG = {
     "not a pair": (_jvp_rule(lambda p, t: np.sin(p[0])), ["badly", "pair (out, tangent)"]),
     "the wrong tree of tangents": (_jvp_rule(lambda p, t: (np.sin(p[0]), {"y": t[0]})), ["badly", "tangent"]),
     "a complex tangent": (_jvp_rule(lambda p, t: (np.sin(p[0]), 1j * t[0])), ["badly", "complex"]),
-    "the wrong shape of a cotangent": (_vjp_rule(lambda x: (np.sin(x), x), lambda x, ct: (np.sum(ct),)), ["badly", "cotangent", "()", "(3,)"]),
-    "no tuple of cotangents": (_vjp_rule(lambda x: (np.sin(x), x), lambda x, ct: ct * np.cos(x)), ["badly", "tuple of 1 cotangent"]),
-    "too many cotangents": (_vjp_rule(lambda x: (np.sin(x), x), lambda x, ct: (ct, ct)), ["badly", "tuple of 1 cotangent", "2 of them"]),
+    "the wrong shape of a cotangent": (
+        _vjp_rule(lambda x: (np.sin(x), x), lambda x, ct: (np.sum(ct),)),
+        ["badly", "cotangent", "()", "(3,)"],
+    ),
+    "no tuple of cotangents": (
+        _vjp_rule(lambda x: (np.sin(x), x), lambda x, ct: ct * np.cos(x)),
+        ["badly", "tuple of 1 cotangent"],
+    ),
+    "too many cotangents": (
+        _vjp_rule(lambda x: (np.sin(x), x), lambda x, ct: (ct, ct)),
+        ["badly", "tuple of 1 cotangent", "2 of them"],
+    ),
     "no residuals": (_vjp_rule(lambda x: np.sin(x), lambda x, ct: (ct,)), ["badly", "pair (out, residuals)"]),
     "a complex cotangent": (_vjp_rule(lambda x: (np.sin(x), x), lambda x, ct: (1j * ct,)), ["badly", "complex"]),
 }
@@ -201,7 +228,11 @@ WRONG = {
 
 @pytest.mark.parametrize(("f", "words"), WRONG.values(), ids=WRONG)
 def test_a_wrong_rule_is_told_what_is_wrong(f, words):
-    for transform in (lambda: grad(lambda x: np.sum(f(x)))(X), lambda: jvp(f, (X,), (X,)), lambda: vmap(grad(lambda x: np.sum(f(x))))(X[None])):
+    for transform in (
+        lambda: grad(lambda x: np.sum(f(x)))(X),
+        lambda: jvp(f, (X,), (X,)),
+        lambda: vmap(grad(lambda x: np.sum(f(x))))(X[None]),
+    ):
         with pytest.raises(errors.CustomRuleError) as caught:
             transform()
         for word in words[:2]:

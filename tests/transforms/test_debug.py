@@ -1,4 +1,5 @@
 """debug_nans: the first bad value or derivative is named with its function, operand, element, file and line."""
+
 from __future__ import annotations
 
 import inspect
@@ -46,7 +47,9 @@ def bad_product(x: Any) -> Any:
 X = np.array([3.0, 0.0, 4.0])
 
 
-@pytest.mark.parametrize("transform", [grad, jacfwd, jacrev, lambda f: lambda x: jvp(f, (x,), (x + 1,)), hessian, lambda f: lambda x: vjp(f, x)])
+@pytest.mark.parametrize(
+    "transform", [grad, jacfwd, jacrev, lambda f: lambda x: jvp(f, (x,), (x + 1,)), hessian, lambda f: lambda x: vjp(f, x)]
+)
 def test_a_bad_value(transform):
     message = caught(lambda: transform(bad_value)(X))
     assert "log" in message and "value" in message and "(1,)" in message and line_of(bad_value, "the bad line") in message
@@ -113,3 +116,19 @@ def test_an_input_that_is_bad_already_is_named_by_its_first_use():
 
     message = caught(lambda: grad(f)(np.array([1.0, np.nan])))
     assert "multiply" in message and line_of(f, "the bad line") in message
+
+
+def test_a_pullback_outlives_the_context():
+    with debug_nans():
+        _, pullback = vjp(bad_slope, X)
+    assert np.isinf(pullback(1.0)[0][1])
+
+
+def test_what_goes_wrong_within_a_rule_is_named_by_the_users_operation():
+    for run in (
+        lambda: hessian(bad_slope)(X),
+        lambda: vmap(jacfwd(bad_slope))(np.stack([X, X])),
+        lambda: jacrev(jacfwd(bad_slope))(X),
+    ):
+        message = caught(run)
+        assert "sqrt" in message and line_of(bad_slope, "the bad line") in message

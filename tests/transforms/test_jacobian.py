@@ -1,4 +1,5 @@
 """Jacobians and Hessians: the modes agree, the layout is a tree of blocks, chunks bound the memory, no column is looped over."""
+
 from __future__ import annotations
 
 import itertools
@@ -33,7 +34,7 @@ def model(p: Any) -> Any:
 @modes
 def test_blocks_are_ordered_outputs_first_and_shaped_by_both(mode):
     out, blocks = model(PARAMS), mode(model)(PARAMS)
-    out_leaves, structure = tree.flatten(out)
+    out_leaves, _structure = tree.flatten(out)
     assert isinstance(blocks["pair"], Pair)
     for y, per_output in zip(out_leaves, [blocks["out"], blocks["pair"].left, blocks["pair"].right], strict=True):
         assert tree.structure(per_output) == tree.structure(PARAMS)
@@ -71,7 +72,7 @@ def test_several_arguments(mode):
 def test_shapes_of_every_rank(mode):
     for n, m in itertools.product([(), (1,), (3,), (2, 2), (0,), (2, 0)], repeat=2):
         x = np.ones(n)
-        block = mode(lambda x: np.zeros(m) + np.sum(x) * 2)(x)  # noqa: B023
+        block = mode(lambda x: np.zeros(m) + np.sum(x) * 2)(x)
         assert block.shape == m + n
         np.testing.assert_array_equal(block, np.full(m + n, 2.0))
 
@@ -107,13 +108,17 @@ def test_float32_and_complex(mode):
     z = np.array([1 + 1j, 2.0])
     with pytest.raises(errors.InputTypeError, match="holomorphic=True"):
         mode(lambda z: z**2)(z)
-    np.testing.assert_allclose(mode(lambda z: z**2 * np.sum(z), holomorphic=True)(z), np.diag(2 * z * np.sum(z)) + (z**2)[:, None], rtol=1e-14)
+    np.testing.assert_allclose(
+        mode(lambda z: z**2 * np.sum(z), holomorphic=True)(z), np.diag(2 * z * np.sum(z)) + (z**2)[:, None], rtol=1e-14
+    )
     np.testing.assert_allclose(mode(lambda x: x * (1 + 2j))(np.array([1.0, 2.0])), np.eye(2) * (1 + 2j))
 
 
 def test_the_jacobian_of_a_real_map_into_complex_numbers():
     for mode in (jacfwd, jacrev):
-        np.testing.assert_allclose(mode(lambda x: np.exp(1j * x))(np.array([0.3, 1.0])), np.diag(1j * np.exp(1j * np.array([0.3, 1.0]))), rtol=1e-14)
+        np.testing.assert_allclose(
+            mode(lambda x: np.exp(1j * x))(np.array([0.3, 1.0])), np.diag(1j * np.exp(1j * np.array([0.3, 1.0]))), rtol=1e-14
+        )
 
 
 @pytest.mark.parametrize("chunk_size", [1, 2, 3, 7, 100, np.int64(2)])
@@ -123,7 +128,9 @@ def test_chunks_change_nothing(mode, chunk_size):
         np.testing.assert_allclose(a, b, rtol=1e-15)
 
 
-@pytest.mark.parametrize("mode", [jacfwd, jacrev, lambda f, chunk_size: hessian(lambda x: np.sum(f(x) ** 2), chunk_size=chunk_size)])
+@pytest.mark.parametrize(
+    "mode", [jacfwd, jacrev, lambda f, chunk_size: hessian(lambda x: np.sum(f(x) ** 2), chunk_size=chunk_size)]
+)
 def test_a_chunk_size_bounds_the_peak_memory(mode):
     """n inputs and outputs, intermediates of n times 40: a whole basis needs n of them at once, chunks of 5 need 5."""
     n = 60
@@ -242,7 +249,10 @@ def test_a_hessian_of_a_tree_with_other_leaves():
     assert product["n"] is None
     for outer in (jacfwd, jacrev):
         np.testing.assert_array_equal(outer(grad(f))(p)["x"]["x"], np.diag(6 * p["x"]))
-    np.testing.assert_array_equal(vmap(grad(f), in_axes=({"x": 0, "n": None, "name": None, "none": None},))({**p, "x": np.stack([p["x"], p["x"]])})["x"][1], 3 * p["x"] ** 2)
+    np.testing.assert_array_equal(
+        vmap(grad(f), in_axes=({"x": 0, "n": None, "name": None, "none": None},))({**p, "x": np.stack([p["x"], p["x"]])})["x"][1],
+        3 * p["x"] ** 2,
+    )
 
 
 def test_a_hessian_vector_product_is_the_hessian_times_the_vector():
@@ -272,4 +282,8 @@ def test_transforms_of_jacobians():
         np.testing.assert_allclose(jvp(mode(f), (x,), (v,))[1], wanted, rtol=1e-13)
         np.testing.assert_allclose(vmap(mode(f))(np.stack([x, 2 * x]))[1], mode(f)(2 * x), rtol=1e-14)
         np.testing.assert_allclose(vjp(mode(f), x)[1](np.ones((3, 2)))[0], np.sum(jacfwd(jacfwd(f))(x), axis=(0, 1)), rtol=1e-13)
-        np.testing.assert_allclose(grad(lambda x: np.sum(mode(f)(x) ** 2))(x), 2 * np.einsum("ij,ijk->k", mode(f)(x), jacfwd(jacfwd(f))(x)), rtol=1e-13)  # noqa: B023
+        np.testing.assert_allclose(
+            grad(lambda x, mode=mode: np.sum(mode(f)(x) ** 2))(x),
+            2 * np.einsum("ij,ijk->k", mode(f)(x), jacfwd(jacfwd(f))(x)),
+            rtol=1e-13,
+        )

@@ -1,4 +1,5 @@
 """vmap: axes of trees in and out, nesting, no branches on mapped values, no loop."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -42,7 +43,9 @@ def test_axes_out():
 
 def test_nesting():
     f = lambda x, y: x * y + np.sin(x)
-    np.testing.assert_allclose(vmap(vmap(f, in_axes=(None, 0)), in_axes=(0, None))(A[0], A[1]), A[0][:, None] * A[1] + np.sin(A[0])[:, None])
+    np.testing.assert_allclose(
+        vmap(vmap(f, in_axes=(None, 0)), in_axes=(0, None))(A[0], A[1]), A[0][:, None] * A[1] + np.sin(A[0])[:, None]
+    )
     np.testing.assert_allclose(vmap(vmap(f))(A, A), f(A, A))
     np.testing.assert_allclose(vmap(lambda x: vmap(lambda y: x @ y)(A))(A), A @ A.T)
     np.testing.assert_allclose(vmap(lambda x: np.sum(vmap(lambda y: x * y)(x)))(A), A.sum(1) ** 2)
@@ -57,7 +60,9 @@ def test_nesting_with_derivatives():
     np.testing.assert_allclose(vmap(lambda x, t: jvp(f, (x,), (t,))[1])(A, A), np.sum(slope * A, 1), rtol=1e-14)
     np.testing.assert_allclose(vmap(jacfwd(grad(f)))(A)[1], np.diag(2 * np.cos(A[1]) - A[1] * np.sin(A[1])), rtol=1e-13, atol=1e-15)
     shared = np.array([1.0, 2.0, 3.0, 4.0])
-    np.testing.assert_allclose(grad(lambda w: np.sum(vmap(lambda x: np.sum(x * w) ** 2)(A)))(shared), 2 * A.T @ (A @ shared), rtol=1e-14)
+    np.testing.assert_allclose(
+        grad(lambda w: np.sum(vmap(lambda x: np.sum(x * w) ** 2)(A)))(shared), 2 * A.T @ (A @ shared), rtol=1e-14
+    )
 
 
 def test_a_captured_value_is_shared():
@@ -111,7 +116,14 @@ def test_integers_and_booleans_are_mapped_too():
 
 @pytest.mark.parametrize(
     "branch",
-    [lambda x: x if x > 0 else -x, lambda x: float(x), lambda x: int(x), lambda x: [1.0, 2.0][x > 0], lambda x: x and 1.0, lambda x: np.ones(3)[: int(x)]],
+    [
+        lambda x: x if x > 0 else -x,
+        lambda x: float(x),
+        lambda x: int(x),
+        lambda x: [1.0, 2.0][x > 0],
+        lambda x: x and 1.0,
+        lambda x: np.ones(3)[: int(x)],
+    ],
 )
 def test_a_branch_on_a_mapped_value_raises_and_names_where(branch):
     with pytest.raises(errors.TracedConversionError) as caught:
