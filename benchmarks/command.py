@@ -60,7 +60,7 @@ def main(description: str, suites: dict[str, Suite], stem: str, arguments: Seque
         return 1
 
     where = described(about["machine"])
-    print("\n".join([*where, "", table(results), "", LEGEND, "", verdict(results)]))
+    print("\n".join([*where, "", table(results), "", LEGEND, "", verdict(results), *busy(about["machine"])]))
     with whole(options.json) as part:
         part.write_text(as_json(results, about), encoding="utf-8")
     print(f"written: {options.json}")
@@ -84,6 +84,13 @@ def described(machine: dict[str, Any]) -> list[str]:
     facts = [value if name in ("processor", "system") else f"{name} {value}" for name, value in machine.items()]
     split = list(machine).index("python")
     return [", ".join(facts[:split]), ", ".join(facts[split:])]
+
+
+def busy(machine: dict[str, Any]) -> list[str]:
+    """A warning, if something else was running when this began."""
+    load = machine.get("load average", 0.0)
+    text = f"The machine was busy: load average {load} at the start. Trust ratios, and least those of a wide interval."
+    return [text] if load > 0.5 else []
 
 
 def measure_all(cases: Sequence[Case], rounds: int) -> list[Result]:

@@ -8,12 +8,15 @@
     memory     peak memory of a gradient on 10^6 elements; what a tape of additions keeps alive
     startup    what `import dualgrad` adds to `import numpy, scipy`
 
-PyTorch gets its tensors made once and its gradients left in tensors; everyone else starts and ends with NumPy arrays.  Small
-operations run on one thread of it, which is its quickest: with two, the 64 rows of the MLP cost it 66 µs on an idle machine and
-27 ms on a busy one, waiting for the second thread; that figure has its own row, and no target leans on it.
+PyTorch gets its tensors made once and its gradients left in tensors; everyone else starts and ends with NumPy arrays.  All
+run on one thread (threads.py), which for small operations is the quickest: on two, the MLP with 64 rows cost PyTorch 66 µs on
+an idle machine and 27 ms on a busy one.  That figure has its own row, and no target leans on it.
 """
 from __future__ import annotations
 
+import threads  # noqa: F401  first: a BLAS reads its number of threads when it is loaded
+
+# isort: split
 import atexit
 import functools
 import os
@@ -213,7 +216,7 @@ def matrices(peers: Peers) -> list[Case]:
             found.append(timed(HIPS, lambda: by_hips(x, weight, bias, autograd.numpy), single))
         if torch := peers.torch:
             by_torch, tensors = getattr(torch.func, name)(f), [torch.tensor(value) for value in (x, weight, bias)]
-            prepare = functools.partial(torch.set_num_threads, 2)
+            prepare = functools.partial(torch.set_num_threads, 1)
             answer = lambda matrix: [matrix.detach().numpy()]
             found.append(timed(TORCH, lambda: by_torch(*tensors, torch), answer, prepare=prepare))
         if jax := peers.jax:

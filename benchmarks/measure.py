@@ -184,6 +184,7 @@ def machine() -> dict[str, Any]:
     info: dict[str, Any] = {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "threads": os.environ.get("OPENBLAS_NUM_THREADS", "all"),
         "system": platform.platform(terse=True),
     }
     if hasattr(os, "getloadavg"):

@@ -81,7 +81,7 @@ def _by_dualgrad() -> Callable:
 
 def _by_torch() -> Callable:
     torch = importlib.import_module("torch")
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
 
     def gradient(x: Any) -> Any:
         leaf = torch.from_numpy(x).requires_grad_()

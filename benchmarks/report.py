@@ -151,7 +151,7 @@ def draw(figure_type: Callable[..., Any], path: Path, results: Sequence[Result],
     """
     races = [result for result in results if not _own(result) and len(_others(result)) > 0]
     budgets = [(result, tool) for result in results if _own(result) for tool in result.case.targets if tool in result.samples]
-    parts = [(part, draw_part) for part, draw_part in ((races, _draw_races), (budgets, _draw_budgets)) if part]
+    parts: list[tuple[list, Callable]] = [pair for pair in ((races, _draw_races), (budgets, _draw_budgets)) if pair[0]]
     height = 0.95 + 0.2 * len(about) + sum(ROW * len(part) + 1.0 for part, _ in parts)
     figure = figure_type(figsize=(12.5, height), dpi=150, facecolor="white")
     figure.text(0.03, 1 - 0.36 / height, "What derivatives cost", size=18, weight="bold", color=INK, va="center")

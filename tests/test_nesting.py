@@ -101,7 +101,7 @@ def test_arithmetic_in_both_orders_of_operands(outer, inner):
         (lambda x, y: np.hypot(x, y), lambda x, y: -x * y / (x * x + y * y) ** 1.5),
         (lambda x, y: np.arctan2(y, x), lambda x, y: (y * y - x * x) / (x * x + y * y) ** 2),
     ):
-        got = outer(lambda x: inner(lambda y: f(x, y))(1.3))(0.6)
+        got = outer(lambda x: inner(lambda y: f(x, y))(1.3))(0.6)  # noqa: B023
         assert float(got) == pytest.approx(mixed(0.6, 1.3), rel=1e-13)
 
 
@@ -156,10 +156,10 @@ ORDERS = {
         lambda x: np.stack([jvp(grad(f), (x,), (e,))[1] for e in np.eye(np.size(x)).reshape(-1, *np.shape(x))])
     ),
     "loop over grad of jvp": lambda f: (
-        lambda x: np.stack([grad(lambda y: jvp(f, (y,), (e,))[1])(x) for e in np.eye(np.size(x)).reshape(-1, *np.shape(x))])
+        lambda x: np.stack([grad(lambda y: jvp(f, (y,), (e,))[1])(x) for e in np.eye(np.size(x)).reshape(-1, *np.shape(x))])  # noqa: B023
     ),
     "grad of grad": lambda f: (
-        lambda x: np.stack([grad(lambda y: np.sum(grad(f)(y) * e))(x) for e in np.eye(np.size(x)).reshape(-1, *np.shape(x))])
+        lambda x: np.stack([grad(lambda y: np.sum(grad(f)(y) * e))(x) for e in np.eye(np.size(x)).reshape(-1, *np.shape(x))])  # noqa: B023
     ),
 }
 orders = pytest.mark.parametrize("second", [pytest.param(f, id=name) for name, f in ORDERS.items()])
@@ -235,10 +235,10 @@ class TestHighOrders:
 
     def test_of_a_power_at_zero(self, modes):
         for n in range(6):
-            assert self.differentiate(lambda x: x**n, modes, n)(0.0) == math.factorial(n)
-            assert self.differentiate(lambda x: x**n, modes, n + 1)(0.0) == 0
-            assert self.differentiate(lambda x: x ** float(n), modes, n)(0.0) == math.factorial(n)
-            assert self.differentiate(lambda x: np.power(x, np.array([n]))[0], modes, n)(0.0) == math.factorial(n)
+            assert self.differentiate(lambda x: x**n, modes, n)(0.0) == math.factorial(n)  # noqa: B023
+            assert self.differentiate(lambda x: x**n, modes, n + 1)(0.0) == 0  # noqa: B023
+            assert self.differentiate(lambda x: x ** float(n), modes, n)(0.0) == math.factorial(n)  # noqa: B023
+            assert self.differentiate(lambda x: np.power(x, np.array([n]))[0], modes, n)(0.0) == math.factorial(n)  # noqa: B023
 
     def test_of_a_reciprocal(self, modes):
         for f in (lambda x: 1 / x, np.reciprocal, lambda x: x**-1, lambda x: x**-1.0, lambda x: np.float_power(x, -1)):
@@ -255,8 +255,17 @@ class TestHighOrders:
             assert float(self.differentiate(f, modes, 6)(0.3)) == pytest.approx(wanted, rel=1e-12)
 
 
-@pytest.mark.parametrize("relu", [lambda x: np.maximum(x, 0), lambda x: np.clip(x, 0, None), lambda x: np.where(x > 0, x, 0),
-                                  lambda x: np.fmax(0.0, x), lambda x: np.select([x > 0], [x]), lambda x: np.maximum(0, x)])  # fmt: skip
+RELUS = {
+    "maximum": lambda x: np.maximum(x, 0),
+    "maximum, zero first": lambda x: np.maximum(0, x),
+    "fmax": lambda x: np.fmax(0.0, x),
+    "clip": lambda x: np.clip(x, 0, None),
+    "where": lambda x: np.where(x > 0, x, 0),
+    "select": lambda x: np.select([x > 0], [x]),
+}
+
+
+@pytest.mark.parametrize("relu", RELUS.values(), ids=RELUS)
 def test_an_infinite_tangent_through_a_flat_piece(relu):
     assert jvp(relu, (-1.0,), (np.inf,))[1] == 0
     assert vjp(relu, -1.0)[1](np.inf)[0] == 0

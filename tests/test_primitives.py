@@ -4,6 +4,7 @@
     forward      J v is the derivative along v of plain NumPy (complex step, or central differences)
     adjoint      <w, J v> = <J^H w, v>, with Re<a, b>, whichever operands are differentiated
     order two    <w, D^2 f [u, v]> is the same in all four nestings of the modes, and that of plain NumPy
+    in one sweep jacfwd and jacrev are J, column by column and row by row
     mapped       vmap(f) is the loop over f, also of its derivatives and under them
     precision    float16, float32 and long double stay what they are, on the way as well as at the end
 
@@ -25,7 +26,7 @@ from cases import CASES
 from reference import directional, second
 from table.case import Case
 
-from dualgrad import jvp, vjp, vmap
+from dualgrad import jacfwd, jacrev, jvp, vjp, vmap
 from dualgrad.core import primitive as core
 from dualgrad.core.primitive import Primitive, Value
 from dualgrad.core.registry import FUNCTIONS, METHODS, PRIMITIVES, REDUCTIONS, UFUNCS
@@ -238,13 +239,13 @@ def test_a_mixed_derivative_by_two_operands_of_two_traces(row):
         if not out:
             continue
         (v, u), w = point.random((a, b)), point.random(out)
-        directly = jvp(lambda b: jvp(lambda a: point(a, b), (a,), (v,))[1], (b,), (u,))[1]
+        directly = jvp(lambda b: jvp(lambda a: point(a, b), (a,), (v,))[1], (b,), (u,))[1]  # noqa: B023
         zero_v, zero_u = np.zeros_like(v), np.zeros_like(u)
         wanted, error = second(point, (a, b), (zero_v, u), (v, zero_u), row.analytic)
         assert_agree(directly, wanted, 1e-7 + 4 * error, f"operand {inside} inside {outside}")
         number = inner(w, directly)
-        pushed = lambda b: jvp(lambda a: point(a, b), (a,), (v,))[1]
-        pulled = lambda b: vjp(lambda a: point(a, b), a)[1](w)
+        pushed = lambda b: jvp(lambda a: point(a, b), (a,), (v,))[1]  # noqa: B023
+        pulled = lambda b: vjp(lambda a: point(a, b), a)[1](w)  # noqa: B023
         scale = largest([*directly, *pulled(b)])
         for nesting, found in {
             "forward over reverse": inner(jvp(pulled, (b,), (u,))[1], (v,)),
@@ -286,6 +287,26 @@ def _loop(f: Callable, stacks: Any) -> tuple[Any, ...]:
     count = len(stacks[0][0] if isinstance(stacks[0], tuple) else stacks[0])
     outs = [f(*instance(stacks, i)) for i in range(count)]
     return tuple(np.stack(column) for column in zip(*outs, strict=True))
+
+
+@rows(lambda row: operands(row) and row.mapped)
+def test_jacobians_in_one_sweep_are_the_directional_derivatives(row):
+    """A sweep over a basis carries structural zeros along and maps every rule: other code than a single direction takes."""
+    point = Point(row, operands(row))
+    out, pullback = vjp(point, *point.xs)
+    if not out or any(x.dtype.kind == "c" for x in point.xs) or sum(np.size(x) for x in (*out, *point.xs)) > 120:
+        pytest.skip("complex operands, or large")
+    every = tuple(range(len(point.xs)))
+    v, w = point.random(point.xs), point.random(out)
+    pushed, pulled = jvp(point, point.xs, v)[1], pullback(w)
+    for transform in (jacfwd, jacrev):
+        blocks = transform(point, argnums=every)(*point.xs)
+        assert all(b.shape == np.shape(y) + np.shape(x) for y, bs in zip(out, blocks, strict=True) for x, b in zip(point.xs, bs, strict=True))
+        columns = [sum(np.tensordot(b, t, np.ndim(t)) for b, t in zip(bs, v, strict=True)) for bs in blocks]
+        assert_agree(columns, pushed, 1e-10, f"{transform.__name__} times a tangent")
+        parts = [[np.real(np.tensordot(np.conjugate(b), y, (range(np.ndim(y)),) * 2).reshape(np.shape(x))) for y, b in zip(w, bs, strict=True)]
+                 for x, bs in zip(point.xs, zip(*blocks, strict=True), strict=True)]  # fmt: skip
+        assert_agree([sum(p) for p in parts], pulled, 1e-10, f"a cotangent times {transform.__name__}")
 
 
 # ---- precision --------------------------------------------------------------------------------------------------------

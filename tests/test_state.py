@@ -95,12 +95,12 @@ CAPTURES: dict[str, Callable] = {
 def test_a_constant_mutated_before_the_pullback(name, mutate):
     for c in (np.ones(2), np.ones((2, 2))[0], np.ones(4)[::2]):
         view = c[...]
-        out, pullback = vjp(lambda x: CAPTURES[name](x, c), X)
+        _, pullback = vjp(lambda x: CAPTURES[name](x, c), X)  # noqa: B023
         mutate(c, view)
         np.testing.assert_array_equal(pullback(1.0)[0], [6, 2])
 
         c[...] = 1
-        _, pushforward = linearize(lambda x: CAPTURES[name](x, c), X)
+        _, pushforward = linearize(lambda x: CAPTURES[name](x, c), X)  # noqa: B023
         mutate(c, view)
         assert pushforward(np.array([1.0, 10.0])) == 26
 

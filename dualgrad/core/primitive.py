@@ -72,7 +72,7 @@ class Primitive:
     """One pure array function and its derivative, as data (see the module docstring)."""
 
     __slots__ = (
-        "adapt", "batch", "fast", "function", "handlers", "jvp", "keeps", "kind", "local", "multiple", "name", "save",
+        "adapt", "batch", "data", "fast", "function", "handlers", "jvp", "keeps", "kind", "local", "multiple", "name", "save",
         "slopes", "split", "ties", "transpose", "vjp", "weights",
     )  # fmt: skip
 
@@ -94,6 +94,7 @@ class Primitive:
         adapt: Callable | None = None,
         local: bool = False,
         multiple: bool = False,
+        data: int | None = None,
         register: bool = True,
         keeps: Any = (),
     ) -> None:
@@ -102,6 +103,7 @@ class Primitive:
         self.jvp, self.vjp, self.save, self.batch = jvp, vjp, save, batch
         self.split, self.adapt = split, adapt  # for outputs with an arbitrary choice of basis, see core.splitting and rules.spectral
         self.local = local  # a linear map that only moves and adds elements: structural zeros stay structural
+        self.data = data  # of a linear map: how many operands are data; those behind them say where (indices, an order, a mask)
         self.multiple = multiple  # returns a tuple
         if register:
             keeps = tuple(kept(slope, skip=0) for slope in slopes) if slopes else kept(vjp, skip=1)

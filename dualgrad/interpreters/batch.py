@@ -5,6 +5,7 @@ primitives bring a batch rule that moves the mapped axis along; one without a ru
 """
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -30,7 +31,7 @@ class Batched(Traced):
 
     @property
     def size(self) -> int:
-        return self.value.size // (self.value.shape[0] or 1)
+        return math.prod(self.value.shape[1:])
 
     def __bool__(self) -> bool:
         raise _decision("bool() or an `if`")
@@ -76,7 +77,7 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
             else:
                 if isinstance(arg, Value) and not arg.owner.alive:
                     raise _escaped(arg)
-                values.append(arg)
+                values.append(np.asarray(arg) if type(arg) is list or type(arg) is tuple else arg)
                 mapped.append(False)
         if not trace.alive:
             raise _escaped(next(a for a in args if isinstance(a, Value)))

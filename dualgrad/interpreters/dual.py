@@ -125,7 +125,7 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
                 tangents.append(arg.tangent)
                 supports.append(arg.support)
             else:
-                values.append(arg)
+                values.append(np.asarray(arg) if type(arg) is list or type(arg) is tuple else arg)
                 tangents.append(None)
                 supports.append(None)
         if primitive.kind == "constant":
@@ -216,6 +216,8 @@ def _binary(primitive: Primitive, general: Callable) -> Callable:
             trace = x.owner
             if x.support is not None or not trace.alive or (isinstance(y, Value) and not y.owner.alive):
                 return located(general(trace, (x, y), {}), _getframe(1))
+            if type(y) is list or type(y) is tuple:
+                y = np.asarray(y)
             x_value = x.value
             z = function(x_value, y)
             if x.tangent is not None and first is not ZERO:
@@ -224,6 +226,8 @@ def _binary(primitive: Primitive, general: Callable) -> Callable:
             trace = y.owner
             if y.support is not None or not trace.alive or (isinstance(x, Value) and not x.owner.alive):
                 return located(general(trace, (x, y), {}), _getframe(1))
+            if type(x) is list or type(x) is tuple:
+                x = np.asarray(x)
             y_value = y.value
             z = function(x, y_value)
             if y.tangent is not None and second is not ZERO:
@@ -264,20 +268,22 @@ def pushed(primitive: Primitive, tangents: list, supports: list, out: Any, value
                 mask = np.logical_or(win, tie)
                 mask = mask if support is None else np.logical_and(mask, support)
             else:
-                term, mask = (t if slope is ONE else masked(t * slope(out, *values), support)), support
+                term, mask = (t if slope is ONE else _scaled(t, slope(out, *values), support)), support
             terms.append(spread(term, out.shape))
             alive.append(None if mask is None else spread(mask, out.shape))
         if not terms:
             return None, None
         return _sum(terms), _union(alive)
     if kind == "linear":
+        data = len(values) if primitive.data is None else primitive.data
+        none = [_zeros(x) if k < data else x for k, x in enumerate(values)]
         # a real tangent of a complex value (that of x + 1j) must not become the buffer complex ones are written into
-        given = [_zeros(x) if t is None else t if t.dtype == x.dtype else t.astype(x.dtype) for t, x in zip(tangents, values, strict=True)]
+        given = [z if t is None else t if t.dtype == z.dtype else t.astype(z.dtype) for t, z in zip(tangents, none, strict=True)]
         support = None
         if primitive.local and any(s is not None for s in supports):
             masks = [
-                _zeros(x) if t is None else np.ones(np.shape(x)) if s is None else np.where(s, 1.0, 0.0)
-                for t, s, x in zip(tangents, supports, values, strict=True)
+                z if t is None else np.ones(z.shape) if s is None else np.where(s, 1.0, 0.0)
+                for t, s, z in zip(tangents, supports, none, strict=True)
             ]
             support = np.not_equal(primitive(*masks, **static), 0)
         return primitive(*given, **static), support
@@ -290,10 +296,16 @@ def pushed(primitive: Primitive, tangents: list, supports: list, out: Any, value
     return _pushed_through_pullback(primitive, active, tangents, out, values, static), None
 
 
+def _scaled(t: Any, slope: Any, support: Any) -> Any:
+    """t * slope; a finite slope leaves zeros zero, any other is masked (a traced one too, whose own derivatives may be infinite)."""
+    product = t * slope
+    finite = type(slope) is int or not isinstance(slope, Value) and np.isfinite(slope).all()
+    return product if finite else masked(product, support)
+
+
 def _zeros(x: Any) -> Any:
-    """No tangent; an operand that is not floating (an index) stays what it is."""
-    dtype = np.result_type(x)
-    return np.zeros(np.shape(x), dtype) if dtype.kind in "fc" else x
+    """No tangent."""
+    return np.zeros(np.shape(x), np.result_type(x))
 
 
 def _sum(terms: Sequence[Any]) -> Any:

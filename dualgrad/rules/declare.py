@@ -46,15 +46,23 @@ def select(
     return _register(Primitive(name or function.__name__, function, "select", slopes=wins, ties=ties, weights=weights), function)
 
 
-def linear(function: Any, transpose: Callable, *, batch: Callable | None = None, local: bool = False, name: str | None = None) -> Primitive:
-    """A function linear in all its array operands together.
+def linear(
+    function: Any,
+    transpose: Callable,
+    *,
+    batch: Callable | None = None,
+    local: bool = False,
+    data: int | None = None,
+    name: str | None = None,
+) -> Primitive:
+    """A function linear in all its array operands together, or in the first `data` of them (the others are integer or boolean).
 
     transpose(ct, *avals, **static) returns the cotangent of its operand, or a tuple of them (None: not needed); it is given
     shapes and dtypes (`Aval`) of the operands, not values.  `local`: the map only moves and adds elements, so a structural
     zero stays one.
     """
     return _register(
-        Primitive(name or function.__name__, function, "linear", transpose=transpose, batch=batch, local=local), function
+        Primitive(name or function.__name__, function, "linear", transpose=transpose, batch=batch, local=local, data=data), function
     )
 
 

@@ -131,6 +131,7 @@ getitem_primitive = linear(
     lambda g, x, *arrays, pattern: (scatter_add(g, *arrays, pattern=pattern, shape=x.shape), *(None,) * len(arrays)),
     batch=_batch_getitem,
     local=True,
+    data=1,
     name="getitem",
 )
 
@@ -161,6 +162,7 @@ scatter_add = linear(
     lambda g, x, *arrays, pattern, shape: (getitem_primitive(g, *arrays, pattern=pattern), *(None,) * len(arrays)),
     batch=_batch_scatter_add,
     local=True,
+    data=1,
     name="scatter_add",
 )
 
@@ -186,7 +188,7 @@ def _setitem_transpose(g: Any, y: Any, values: Any, *arrays: Any, pattern: Patte
     return (rest, unbroadcast(region, shape), *(None,) * len(arrays))
 
 
-setitem_primitive = linear(_setitem, _setitem_transpose, batch=_batch_setitem, local=True, name="setitem")
+setitem_primitive = linear(_setitem, _setitem_transpose, batch=_batch_setitem, local=True, data=2, name="setitem")
 
 
 # ---- reading ----------------------------------------------------------------------------------------------------------

@@ -297,7 +297,7 @@ def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, n
     return out
 
 
-@front_ufunc(*(u for u in np.testing.overrides.get_overridable_numpy_ufuncs() if u.__name__ == "clip"))
+@front_ufunc(np._core.umath.clip)  # type: ignore[attr-defined]
 def _clip(x: Any, low: Any, high: Any) -> Any:
     """The ufunc behind ndarray.clip, which np.array(2.).clip(0, x) calls."""
     return np.minimum(np.maximum(x, low), high)

@@ -179,7 +179,7 @@ def _share_transpose(g: Any, x: Any, hit: Any, count: Any, *, axis: tuple[int, .
     return np.where(hit, spread_over(divided(g, count), x.shape, axis), 0), None, None
 
 
-share = linear(_share, _share_transpose, batch=batch_axes("axis"), local=True, name="share")
+share = linear(_share, _share_transpose, batch=batch_axes("axis"), local=True, data=1, name="share")
 
 
 def _extremum(ufunc: Any, a: Any, axis: Any, keepdims: Any, initial: Any, where: Any) -> Any:

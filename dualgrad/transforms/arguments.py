@@ -91,6 +91,14 @@ def active(name: str, part: Any, argument: Any) -> tuple[list, Any, list[int]]:
         elif isinstance(leaf, float | complex):
             leaves[i] = np.array(leaf)[()]
             indices.append(i)
+        elif isinstance(leaf, np.ndarray) and leaf.dtype.kind in "fc":
+            if not isinstance(leaf, np.memmap):
+                raise errors.InputTypeError(
+                    f"{name}: {_argument(argument)}{tree.paths(structure)[i]} is a {type(leaf).__name__}{errors.user_line()}, whose "
+                    "operations differ from an array's; pass np.asarray(x), of a masked array x.filled() or x.data."
+                )
+            leaves[i] = np.asarray(leaf)
+            indices.append(i)
     if not indices:
         shown = ", ".join(map(errors.describe, leaves[:4])) + ", ..." * (len(leaves) > 4)
         got = shown if len(leaves) == 1 else f"a tree with none ({shown or 'it is empty'})"

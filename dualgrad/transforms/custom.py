@@ -41,6 +41,9 @@ class _Custom:
         functools.update_wrapper(self, f)
         self.f = f
 
+    def __reduce__(self) -> str:
+        return self.f.__qualname__  # pickled by name, as a function is
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves, structure = tree.flatten(args)
         if not any(isinstance(leaf, Value) for leaf in leaves):
@@ -131,8 +134,8 @@ class custom_jvp(_Custom):
     >>> from dualgrad.transforms.pullback import grad
     >>> @custom_jvp
     ... def log1pexp(x):
-    ...     return np.log(1.0 + np.exp(x))
-    >>> log1pexp.defjvp(lambda primals, tangents: (log1pexp(*primals), tangents[0] / (1.0 + np.exp(-primals[0]))))
+    ...     return np.logaddexp(0.0, x)
+    >>> rule = log1pexp.defjvp(lambda primals, tangents: (log1pexp(*primals), tangents[0] / (1.0 + np.exp(-primals[0]))))
     >>> grad(log1pexp)(1000.0)
     np.float64(1.0)
     """

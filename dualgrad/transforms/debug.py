@@ -27,7 +27,7 @@ def debug_nans() -> Iterator[None]:
     >>> with debug_nans():
     ...     grad(lambda x: np.sqrt(x) * 0.0)(0.0)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    dualgrad.errors.NonFiniteError: sqrt: the cotangent of operand 0 is not finite: inf ...
+    dualgrad.errors.NonFiniteError: sqrt: the cotangent of operand 0 is not finite: nan ...
     """
     saved = core.instrument, core.check_cotangent, core.within_rule
     core.instrument, core.check_cotangent, core.within_rule = _instrument, _check_cotangent, _within_rule

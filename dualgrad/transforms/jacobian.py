@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from dualgrad import errors, tree
+from dualgrad.core.arrays import ONE
 from dualgrad.core.primitive import Value
 from dualgrad.transforms.arguments import (
     active,
@@ -151,7 +152,8 @@ def _split_blocks(block: Any, leaves: list, axis: int) -> list[Any]:
     for leaf in leaves:
         size = int(np.size(leaf))
         piece = block if len(leaves) == 1 else block[(slice(None),) * axis + (slice(start, start + size),)]
-        blocks.append(np.reshape(piece, (*np.shape(block)[:axis], *np.shape(leaf), *np.shape(block)[axis + 1 :])))
+        shape = (*np.shape(block)[:axis], *np.shape(leaf), *np.shape(block)[axis + 1 :])
+        blocks.append(piece if shape == piece.shape else np.reshape(piece, shape))
         start += size
     return blocks
 
@@ -238,22 +240,21 @@ def _rows(recording: Recording, chunk_size: Any, holomorphic: bool) -> Any:
     places = [k for k, y in enumerate(recording.outputs) if tree.is_differentiable(y)]
     count = sum(int(np.size(y)) for y in outputs)
 
-    def pull(cotangents: list, supports: list) -> list:
+    def pull(cotangents: list) -> list:
         given: list[Any] = [None] * len(recording.outputs)
-        masks: list[Any] = [None] * len(recording.outputs)
-        for k, g, s in zip(places, cotangents, supports, strict=True):
-            given[k], masks[k] = g, s
-        return recording.pull(given, masks)
+        for k, g in zip(places, cotangents, strict=True):
+            given[k] = g
+        return recording.pull(given, True)
 
     def sweep(factors: list) -> list[Any]:
         """All rows, with cotangents factor * e_k."""
         pieces = []
         for rows in _chunks(count, chunk_size, "jacrev"):
-            basis = [factor * e for factor, e in zip(factors, _unit_vectors(outputs, rows), strict=True)]
-            pieces.append(vmap(pull)(basis, [np.not_equal(e, 0) for e in basis]))
+            basis = [e if factor is ONE else factor * e for factor, e in zip(factors, _unit_vectors(outputs, rows), strict=True)]
+            pieces.append(vmap(pull)(basis))
         return [_joined([piece[k] for piece in pieces]) for k in range(len(recording.indices))]
 
-    stacked = sweep([1] * len(outputs))
+    stacked = sweep([ONE] * len(outputs))
     if holomorphic:
         stacked = [np.conjugate(block) for block in stacked]
     unresolved = [k for k, x in enumerate(recording.inputs) if x.dtype.kind != "c"]

@@ -104,9 +104,9 @@ class Recording(NamedTuple):
         """The output leaves, one level down."""
         return [series(y.value, self.tape.splitting)[0] if type(y) is Variable and y.owner is self.tape else y for y in self.variables]
 
-    def pull(self, cotangents: list, supports: list | None = None) -> list:
+    def pull(self, cotangents: list, structural: bool = False) -> list:
         """One cotangent per differentiated leaf, for one per output leaf (None is zero)."""
-        return pull_back(self.tape, self.variables, cotangents, supports)
+        return pull_back(self.tape, self.variables, cotangents, structural)
 
     def without_values(self) -> Recording:
         """The same for pulling back alone: plain inputs and outputs are not kept alive, only their shapes and dtypes."""

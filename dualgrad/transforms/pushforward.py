@@ -86,7 +86,7 @@ def linearize(f: Callable, *primals: Any) -> tuple:
     """
     check_function("linearize", f)
     out, pullback = vjp(f, *primals)
-    zeros = tree.map(lambda y: np.zeros(np.shape(y), y.dtype) if tree.is_differentiable(y) else y, out)
+    zeros = tree.map(lambda y: np.zeros(np.shape(y), y.dtype)[()] if tree.is_differentiable(y) else y, out)
     _, transposed = vjp(pullback, zeros)
 
     def pushforward(*tangents: Any) -> Any:

@@ -1,12 +1,14 @@
 """`vmap`: a function of one instance becomes a function of many, in one sweep of array operations."""
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from dualgrad import errors, tree
+from dualgrad.core.arrays import SOLE
 from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Trace, Value
 from dualgrad.core.serial import next_serial
@@ -81,8 +83,13 @@ def _vmap(f: Callable, in_axes: Any, out_axes: Any, /, *args: Any, **kwargs: Any
         else:
             value = np.broadcast_to(y, (size, *np.shape(y)))
         value = np.moveaxis(value, 0, place) if place else value
-        results.append(value if isinstance(value, Value) else np.array(value))
+        results.append(value if isinstance(value, Value) or _is_sole(value) else np.array(value))
     return tree.unflatten(out_structure, results)
+
+
+def _is_sole(value: Any) -> bool:
+    """Is this array held by nothing but its mapped cell (and the caller's name for it)?"""
+    return type(value) is np.ndarray and value.base is None and value.flags.writeable and sys.getrefcount(value) <= SOLE + 2
 
 
 def _broadcast_prefix(axes: Any, full: Any) -> list[Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import Any
 
 import numpy as np
@@ -150,6 +152,12 @@ def test_a_custom_function_keeps_its_name_and_documentation():
     assert sine.defjvp(lambda p, t: (np.sin(p[0]), np.cos(p[0]) * t[0])) is not None
 
 
+def test_a_custom_function_is_pickled_by_its_name():
+    for f in (sine, square):
+        assert pickle.loads(pickle.dumps(f)) is f and copy.deepcopy(f) is f
+        assert pickle.loads(pickle.dumps(grad(f)))(2.0) == grad(f)(2.0)
+
+
 def test_integer_arguments_pass_through():
     @custom_jvp
     def scaled(x, n):
@@ -164,7 +172,7 @@ def test_integer_arguments_pass_through():
 def test_float32_and_complex():
     x = X.astype(np.float32)
     for f in (sine, square):
-        assert grad(lambda x: np.sum(f(x)))(x).dtype == np.float32
+        assert grad(lambda x: np.sum(f(x)))(x).dtype == np.float32  # noqa: B023
         assert jvp(f, (x,), (x,))[1].dtype == np.float32
     z = X + 1j
     for f in (sine, square):

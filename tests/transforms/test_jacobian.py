@@ -72,7 +72,7 @@ def test_several_arguments(mode):
 def test_shapes_of_every_rank(mode):
     for n, m in itertools.product([(), (1,), (3,), (2, 2), (0,), (2, 0)], repeat=2):
         x = np.ones(n)
-        block = mode(lambda x: np.zeros(m) + np.sum(x) * 2)(x)
+        block = mode(lambda x: np.zeros(m) + np.sum(x) * 2)(x)  # noqa: B023
         assert block.shape == m + n
         np.testing.assert_array_equal(block, np.full(m + n, 2.0))
 

@@ -193,6 +193,76 @@ def test_elementwise_derivatives():
     np.testing.assert_allclose(derivative(np.exp)(matrix), np.exp(matrix))
 
 
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.arange(12.0)[::-2][::2],
+        np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+        np.arange(3.0).astype(">f8"),
+        np.arange(6.0).reshape(2, 3).T,
+        np.broadcast_to(2.0, (2, 3)),
+        np.zeros((0, 3)),
+        np.array(1.5),
+        np.array(1.5)[()],
+    ],
+    ids=["strided", "Fortran", "big-endian", "transposed", "broadcast", "empty", "rank zero", "a scalar"],
+)
+def test_arrays_of_every_layout(x):
+    f = lambda x: np.sum(x * x[..., ::-1] if np.ndim(x) else x * x)
+    wanted = 2 * (x[..., ::-1] if np.ndim(x) else x)
+    for mode in (grad, jacfwd, jacrev):
+        got = mode(f)(x)
+        np.testing.assert_array_equal(got, wanted)
+        assert got.dtype.type is x.dtype.type and got.shape == x.shape
+    assert grad(f)(x).dtype == x.dtype
+    np.testing.assert_array_equal(jvp(f, (x,), (x,))[1], np.sum(wanted * x))
+
+
+def test_subclasses_of_arrays(tmp_path):
+    x = np.memmap(tmp_path / "x", float, "w+", shape=3)
+    x[:] = X
+    gradient = grad(lambda p: np.sum(p["a"] ** 2) + p["b"])({"a": x, "b": 1.0})
+    np.testing.assert_array_equal(gradient["a"], 2 * X)
+    assert type(gradient["a"]) is np.ndarray
+    masked = np.ma.array([1.0, 2.0], mask=[False, True])
+    for p in (masked, {"a": masked, "b": 1.0}):
+        with pytest.raises(errors.InputTypeError, match="MaskedArray.*filled"):
+            grad(lambda p: 0.0)(p)
+
+
+def test_builtin_functions_on_traced_values():
+    x = np.array([3.0, 1.0, 2.0])
+    for f, wanted in (
+        (sum, [1, 1, 1]),
+        (max, [1, 0, 0]),
+        (lambda x: sorted(x)[0], [0, 1, 0]),
+        (lambda x: abs(x[1]), [0, 1, 0]),
+        (lambda x: pow(x[0], 2), [6, 0, 0]),
+        (lambda x: divmod(x[0], 2)[1], [1, 0, 0]),
+        (lambda x: sum(v * v for v in x), [6, 2, 4]),
+        (lambda x: sum([1, 2, 3] * x), [1, 2, 3]),
+        (lambda x: [1, 2, 3] @ x, [1, 2, 3]),
+        (lambda x: np.sum((1, 2, 3) - x), [-1, -1, -1]),
+        (lambda x: np.sum(np.float64(2) * x) * True, [2, 2, 2]),
+        (lambda x: x[0] * 10**30, [1e30, 0, 0]),
+        (lambda x: np.sum(x[True] ** 2), [6, 2, 4]),
+    ):
+        for mode in (grad, jacfwd, jacrev):
+            np.testing.assert_array_equal(mode(f)(x), wanted)
+
+
+def test_the_arguments_of_the_caller_keep_their_trees():
+    p = {"a": 1.0, "b": [2.0]}
+
+    def f(p: Any) -> Any:
+        p["b"].append(3.0)
+        return p.pop("a") ** 2
+
+    assert grad(f)(p) == {"a": 2, "b": [0]}
+    jvp(f, (p,), (p,))
+    assert p == {"a": 1.0, "b": [2.0]}
+
+
 # ---- Dual ---------------------------------------------------------------------------------------------------------------
 
 

@@ -162,6 +162,21 @@ def test_one_call_whatever_the_number_of_instances():
     assert len(calls) == 1
 
 
+def test_no_instances_at_all():
+    none = np.zeros((0, 3))
+    for f, shape in (
+        (np.sum, (0,)),
+        (grad(lambda x: np.sum(x**2)), (0, 3)),
+        (np.sort, (0, 3)),
+        (lambda x: np.einsum("i,i", x, x), (0,)),
+        (lambda x: x[[0, 2]], (0, 2)),
+        (lambda x: np.outer(x, x), (0, 3, 3)),
+        (lambda x: np.where(x > 0, x, 0), (0, 3)),
+        (lambda x: jacfwd(np.sin)(x), (0, 3, 3)),
+    ):
+        assert vmap(f)(none).shape == shape
+
+
 def test_results_are_owned():
     out = vmap(lambda x: (x, np.ones(2)))(A)
     for a in out:
