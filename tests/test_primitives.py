@@ -4,7 +4,7 @@
     forward      J v is the derivative along v of plain NumPy (complex step, or central differences)
     adjoint      <w, J v> = <J^H w, v>, with Re<a, b>, whichever operands are differentiated
     order two    <w, D^2 f [u, v]> is the same in all four nestings of the modes, and that of plain NumPy
-    in one sweep jacfwd and jacrev are J, column by column and row by row
+    one sweep    jacfwd and jacrev are the same J, column by column and row by row
     mapped       vmap(f) is the loop over f, also of its derivatives and under them
     precision    float16, float32 and long double stay what they are, on the way as well as at the end
 
@@ -301,7 +301,11 @@ def test_jacobians_in_one_sweep_are_the_directional_derivatives(row):
     pushed, pulled = jvp(point, point.xs, v)[1], pullback(w)
     for transform in (jacfwd, jacrev):
         blocks = transform(point, argnums=every)(*point.xs)
-        assert all(b.shape == np.shape(y) + np.shape(x) for y, bs in zip(out, blocks, strict=True) for x, b in zip(point.xs, bs, strict=True))
+        assert all(
+            b.shape == np.shape(y) + np.shape(x)
+            for y, bs in zip(out, blocks, strict=True)
+            for x, b in zip(point.xs, bs, strict=True)
+        )
         columns = [sum(np.tensordot(b, t, np.ndim(t)) for b, t in zip(bs, v, strict=True)) for bs in blocks]
         assert_agree(columns, pushed, 1e-10, f"{transform.__name__} times a tangent")
         parts = [[np.real(np.tensordot(np.conjugate(b), y, (range(np.ndim(y)),) * 2).reshape(np.shape(x))) for y, b in zip(w, bs, strict=True)]

@@ -55,7 +55,11 @@ class Traced(Value):
                 raise errors.unsupported(ufunc)
         if method == "__call__":
             if not kwargs:
-                return located(entry.fast[type(self)](*inputs), _getframe(1))
+                result = entry.fast[type(self)](*inputs)
+                if isinstance(result, Value):  # `located`, without the call
+                    frame = _getframe(1)
+                    result.code, result.instruction = frame.f_code, frame.f_lasti
+                return result
             return _ufunc_with_keywords(ufunc, entry, inputs, kwargs)
         front = REDUCTIONS.get((ufunc, method))
         if front is None:

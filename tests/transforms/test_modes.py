@@ -226,7 +226,7 @@ def test_subclasses_of_arrays(tmp_path):
     assert type(gradient["a"]) is np.ndarray
     masked = np.ma.array([1.0, 2.0], mask=[False, True])
     for p in (masked, {"a": masked, "b": 1.0}):
-        with pytest.raises(errors.InputTypeError, match="MaskedArray.*filled"):
+        with pytest.raises(errors.InputTypeError, match=r"MaskedArray.*filled"):
             grad(lambda p: 0.0)(p)
 
 
