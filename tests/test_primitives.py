@@ -306,11 +306,16 @@ def test_jacobians_in_one_sweep_are_the_directional_derivatives(row):
             for y, bs in zip(out, blocks, strict=True)
             for x, b in zip(point.xs, bs, strict=True)
         )
-        columns = [sum(np.tensordot(b, t, np.ndim(t)) for b, t in zip(bs, v, strict=True)) for bs in blocks]
-        assert_agree(columns, pushed, 1e-10, f"{transform.__name__} times a tangent")
-        parts = [[np.real(np.tensordot(np.conjugate(b), y, (range(np.ndim(y)),) * 2).reshape(np.shape(x))) for y, b in zip(w, bs, strict=True)]
-                 for x, bs in zip(point.xs, zip(*blocks, strict=True), strict=True)]  # fmt: skip
-        assert_agree([sum(p) for p in parts], pulled, 1e-10, f"a cotangent times {transform.__name__}")
+        products = [sum(np.tensordot(b, t, np.ndim(t)) for b, t in zip(bs, v, strict=True)) for bs in blocks]
+        assert_agree(products, pushed, 1e-10, f"{transform.__name__} times a tangent")
+        columns = zip(*blocks, strict=True)
+        parts = [sum(_transposed(b, y) for b, y in zip(bs, w, strict=True)) for bs in columns]
+        assert_agree(parts, pulled, 1e-10, f"a cotangent times {transform.__name__}")
+
+
+def _transposed(block: Any, y: Any) -> Any:
+    """Re J^H y for one block J of shape y.shape + x.shape."""
+    return np.real(np.tensordot(np.conjugate(block), y, (range(np.ndim(y)),) * 2))[()]
 
 
 # ---- precision --------------------------------------------------------------------------------------------------------

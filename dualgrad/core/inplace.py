@@ -15,7 +15,7 @@ import numpy as np
 from dualgrad import errors
 from dualgrad.core.primitive import Value
 
-_CONTENT = ("owner", "value", "tangent", "support", "index", "code", "instruction")
+_CONTENT = ("owner", "value", "tangent", "support", "index", "code", "instruction", "square")
 
 
 class Origin(NamedTuple):

@@ -43,6 +43,7 @@ class Value:
         "tangent", "support",  # Dual
         "index",  # Variable
         "code", "instruction",  # where the value was made
+        "square",  # None, or of a root (a norm) a function that gives its square, which is smooth where the root is not
         "origin", "views",  # links between an array and its views, see core.inplace
     )  # fmt: skip
 
@@ -73,7 +74,7 @@ class Primitive:
 
     __slots__ = (
         "adapt", "batch", "data", "fast", "function", "handlers", "jvp", "keeps", "kind", "local", "multiple", "name", "save",
-        "slopes", "split", "ties", "transpose", "vjp", "weights",
+        "shortcut", "slopes", "split", "ties", "transpose", "vjp", "weights",
     )  # fmt: skip
 
     def __init__(
@@ -85,6 +86,7 @@ class Primitive:
         slopes: tuple | None = None,
         ties: Callable | None = None,
         weights: tuple | None = None,
+        shortcut: Callable | None = None,
         transpose: Any = None,
         jvp: Callable | None = None,
         vjp: Callable | None = None,
@@ -100,6 +102,7 @@ class Primitive:
     ) -> None:
         self.name, self.function, self.kind = name, function, kind
         self.slopes, self.ties, self.weights, self.transpose = slopes, ties, weights, transpose
+        self.shortcut = shortcut  # (x, *rest) -> another way to the result for an x with a `square`, or None
         self.jvp, self.vjp, self.save, self.batch = jvp, vjp, save, batch
         self.split, self.adapt = split, adapt  # for outputs with an arbitrary choice of basis, see core.splitting and rules.spectral
         self.local = local  # a linear map that only moves and adds elements: structural zeros stay structural

@@ -53,7 +53,7 @@ class Batched(Traced):
 def batched(trace: Trace, value: Any) -> Batched:
     """A mapped value of a trace."""
     out = _new(Batched)
-    out.owner, out.value = trace, value
+    out.owner, out.value, out.square = trace, value, None
     return out
 
 
@@ -65,7 +65,7 @@ def _decision(what: str) -> errors.TracedConversionError:
 
 
 def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
-    rule = _rule(primitive)
+    rule, shortcut = _rule(primitive), primitive.shortcut
 
     def general(trace: Trace, args: tuple, static: dict) -> Any:
         values, mapped, size = [], [], 0
@@ -85,6 +85,8 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
         return tuple(batched(trace, z) for z in out) if primitive.multiple else batched(trace, out)
 
     def fast(*args: Any) -> Any:
+        if shortcut is not None and type(args[0]) is Batched and args[0].square is not None and (z := shortcut(*args)) is not None:
+            return located(z, _getframe(1))
         return located(bind(primitive, args, {}), _getframe(1))
 
     return fast, general

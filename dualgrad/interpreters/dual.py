@@ -49,7 +49,7 @@ class Dual(Traced):
                 raise errors.StructureError(
                     f"Dual: the tangent has shape {tangent.shape}, the primal {primal.shape}; give a tangent of the primal's shape."
                 )
-        self.tangent, self.support = tangent, None
+        self.tangent, self.support, self.square = tangent, None, None
         self.owner = _hand_trace(max(_serial(primal), _serial(tangent)))
 
     @property
@@ -74,7 +74,7 @@ class Dual(Traced):
 def dual(trace: Trace, value: Any, tangent: Any, support: Any = None) -> Any:
     """A dual number of a trace (the constructor that transforms and handlers use)."""
     out = _new(Dual)
-    out.owner, out.value, out.tangent, out.support = trace, value, tangent, support
+    out.owner, out.value, out.tangent, out.support, out.square = trace, value, tangent, support, None
     return out
 
 
@@ -155,10 +155,12 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
 
 def _unary(primitive: Primitive, general: Callable) -> Callable:
     function, slope = primitive.function, primitive.slopes[0]  # type: ignore[index]
-    unit, quiet = slope is ONE, _quiet_product(slope)
+    unit, quiet, shortcut = slope is ONE, _quiet_product(slope), primitive.shortcut
 
     def fast(x: Any) -> Any:
         trace, t = x.owner, x.tangent
+        if shortcut is not None and x.square is not None:
+            return located(shortcut(x), _getframe(1))
         if x.support is not None or not trace.alive:
             return located(general(trace, (x,), {}), _getframe(1))
         value = x.value
@@ -166,7 +168,7 @@ def _unary(primitive: Primitive, general: Callable) -> Callable:
         out.owner = trace
         out.value = z = function(value)
         out.tangent = t if t is None or unit else t * slope(z, value) if quiet is None else quiet(t, z, value)
-        out.support = None
+        out.support = out.square = None
         frame = _getframe(1)
         out.code = frame.f_code
         out.instruction = frame.f_lasti
@@ -190,6 +192,7 @@ def _quiet_product(slope: Callable) -> Callable | None:
 
 def _binary(primitive: Primitive, general: Callable) -> Callable:
     function, (first, second) = primitive.function, primitive.slopes  # type: ignore[misc]
+    shortcut = primitive.shortcut
     quiet = {slope: product for slope in (first, second) if (product := _quiet_product(slope)) is not None}
 
     def push(slope: Callable, t: Any, z: Any, x: Any, y: Any) -> Any:
@@ -214,6 +217,8 @@ def _binary(primitive: Primitive, general: Callable) -> Callable:
                 tangent = other if tangent is None else tangent + other
         elif type(x) is Dual and not (isinstance(y, Value) and y.owner.serial > x.owner.serial):
             trace = x.owner
+            if shortcut is not None and x.square is not None and (z := shortcut(x, y)) is not None:
+                return located(z, _getframe(1))
             if x.support is not None or not trace.alive or (isinstance(y, Value) and not y.owner.alive):
                 return located(general(trace, (x, y), {}), _getframe(1))
             if type(y) is list or type(y) is tuple:
@@ -240,7 +245,7 @@ def _binary(primitive: Primitive, general: Callable) -> Callable:
         out.owner = trace
         out.value = z
         out.tangent = tangent
-        out.support = None
+        out.support = out.square = None
         frame = _getframe(1)
         out.code = frame.f_code
         out.instruction = frame.f_lasti

@@ -164,6 +164,7 @@ class Variable(Traced):
         self.index = index
         self.code = code
         self.instruction = instruction
+        self.square = None
 
     @classmethod
     def specialize(cls, primitive: Primitive) -> tuple[Callable, Callable]:
@@ -308,7 +309,7 @@ def _unary(primitive: Primitive) -> Callable:
     """fast(x) of an elementwise function of one real argument."""
     function, slope = primitive.function, primitive.slopes[0]  # type: ignore[index]
     keep_out, (keep_x,) = _kept(primitive, (0,), 1)
-    unit = slope is ONE
+    unit, shortcut = slope is ONE, primitive.shortcut
 
     def pull(ct: list, g: Any, record: tuple) -> None:
         _, i, z, x = record
@@ -321,6 +322,8 @@ def _unary(primitive: Primitive) -> Callable:
 
     def fast(x: Any) -> Any:
         trace, value = x.owner, x.value
+        if shortcut is not None and x.square is not None:
+            return located(shortcut(x), _getframe(1))
         z = function(value)
         if z.dtype.kind == "c":
             if not trace.alive:
@@ -377,7 +380,7 @@ def _binary(primitive: Primitive, term0: Callable | None, term1: Callable | None
 
     For a bilinear function the term receives avals of the operand it is the transpose for.
     """
-    function = primitive.function
+    function, shortcut = primitive.function, primitive.shortcut
     avals = primitive.kind == "multilinear"
     plans = {pattern: kept(pattern) for pattern in ((0, 0), (0, -1), (-1, 0))}
     (out_both, (x_both, y_both)), (out_left, (x_left, y_left)), (out_right, (x_right, y_right)) = plans.values()
@@ -442,6 +445,8 @@ def _binary(primitive: Primitive, term0: Callable | None, term1: Callable | None
             )  # fmt: skip
         elif type(x) is Variable and (type(y) in _PLAIN or _outranks(x.owner, y)):
             trace = x.owner
+            if shortcut is not None and x.square is not None and (z := shortcut(x, y)) is not None:
+                return located(z, _getframe(1))
             x_value = x.value
             z = function(x_value, y)
             if z.dtype.kind == "c":

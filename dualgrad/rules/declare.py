@@ -30,9 +30,12 @@ def _register(primitive: Primitive, function: Any) -> Primitive:
     return primitive
 
 
-def elementwise(function: Any, *slopes: Callable, name: str | None = None) -> Primitive:
-    """A broadcasting function; slopes[k](out, *operands) is its derivative with respect to operand k (holomorphic)."""
-    return _register(Primitive(name or function.__name__, function, "elementwise", slopes=slopes), function)
+def elementwise(function: Any, *slopes: Callable, shortcut: Callable | None = None, name: str | None = None) -> Primitive:
+    """A broadcasting function; slopes[k](out, *operands) is its derivative with respect to operand k (holomorphic).
+
+    `shortcut(x, *rest)` may give the result in another way when its first operand is a root that knows its square.
+    """
+    return _register(Primitive(name or function.__name__, function, "elementwise", slopes=slopes, shortcut=shortcut), function)
 
 
 def select(

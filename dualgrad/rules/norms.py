@@ -16,6 +16,7 @@ from dualgrad.core.arrays import ZERO
 from dualgrad.core.primitive import Value
 from dualgrad.core.registry import front, front_method
 from dualgrad.rules.declare import elementwise, singular
+from dualgrad.rules.elementwise import rooted
 from dualgrad.rules.reductions import as_array, keep, reduced_axes, without_derivative
 from dualgrad.rules.shaping import axes_of
 
@@ -26,7 +27,12 @@ def _half_inverse(z: Any, _q: Any) -> Any:
     return np.where(zero, 0, 0.5 / np.where(zero, 1, z))
 
 
-root = elementwise(lambda q: np.sqrt(q), _half_inverse, name="root")
+_root = elementwise(lambda q: np.sqrt(q), _half_inverse, name="root")
+
+
+def root(q: Any) -> Any:
+    """sqrt(q), which remembers q."""
+    return rooted(_root(q), lambda: q)
 
 
 def _magnitude_slope(_z: Any, x: Any, p: Any) -> Any:

@@ -20,6 +20,7 @@ from dualgrad.core.arrays import ONE, ZERO, conjugate, stretch, unbroadcast
 from dualgrad.core.primitive import Primitive, Value
 from dualgrad.core.registry import front, front_method
 from dualgrad.rules.declare import batch_axes, batch_axis, batch_core, constant, elementwise, linear, multilinear, opaque
+from dualgrad.rules.elementwise import valued
 from dualgrad.rules.shaping import axes_of
 
 add_reduce = np.add.reduce
@@ -88,11 +89,6 @@ def divided(x: Any, count: Any) -> Any:
 # ---- the value of one, the derivative of another ----------------------------------------------------------------------
 
 
-def _value(value: Any, carrier: Any) -> Any:
-    return value if np.shape(value) == np.shape(carrier) else np.broadcast_to(value, np.shape(carrier))
-
-
-valued = elementwise(_value, ZERO, ONE, name="valued")  # valued(value, carrier): the value of one, the derivative of the other
 without_derivative = constant(lambda x: np.positive(x), name="without_derivative")
 
 # ---- sums -------------------------------------------------------------------------------------------------------------
