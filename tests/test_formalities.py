@@ -38,7 +38,8 @@ ROOMS = [
 ]
 STOREY = {room: storey for storey, rooms in enumerate(ROOMS) for room in rooms}
 
-#: Files of these rooms do not import one another; the room's own __init__ may list them.
+#: What lies side by side in these rooms (a file, or a folder as a whole) does not import its neighbours; the
+#: room's own __init__ may list them.
 SEPARATE = {"interpreters"}
 #: Rooms that may import the package as a user does, `import dualgrad`.
 USERS = {"demo", "__main__"}
@@ -99,8 +100,8 @@ def layering_complaint(module: str, target: str) -> str | None:
             None if home in USERS else "the package's public names are for users; import from the room itself"
         )
     if home == room:
-        inner = MODULES[module].name != "__init__.py"
-        return f"the files of {home} do not import one another" if home in SEPARATE and inner else None
+        neighbours = module.split(".")[2:3] != target.split(".")[2:3] and module.count(".") > 1
+        return f"the files of {home} do not import one another" if home in SEPARATE and neighbours else None
     if STOREY[room] == STOREY[home]:
         return f"{home} and {room} do not see each other"
     return None if STOREY[room] < STOREY[home] else f"{room} comes after {home}"

@@ -217,6 +217,17 @@ def located(result: Any, frame: FrameType) -> Any:
     return result
 
 
+def escaped(*values: Any) -> errors.EscapedTraceError:
+    """The error for the first of these values whose transform has ended, with the line where it was made."""
+    value = next(v for v in values if isinstance(v, Value) and not v.owner.alive)
+    code = getattr(value, "code", None)
+    made = f", made at {errors.line_of(code, value.instruction)}," if code is not None else ""
+    return errors.EscapedTraceError(
+        f"a traced value {errors.describe(value)}{made} was used{errors.user_line()} after its transform ({value.owner.label}) had "
+        "returned. Return it from the function (has_aux=True for extras) instead of storing it outside, or store stop_gradient(value)."
+    )
+
+
 def components(value: Any) -> list[Any]:
     """The plain arrays a value is made of."""
     return value.components() if isinstance(value, Traced) else [value]

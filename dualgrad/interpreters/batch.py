@@ -14,7 +14,7 @@ import numpy as np
 
 from dualgrad import errors
 from dualgrad.core.primitive import Primitive, Trace, Value, bind
-from dualgrad.core.traced import Traced, located
+from dualgrad.core.traced import Traced, escaped, located
 
 _getframe = sys._getframe
 _new = object.__new__
@@ -76,11 +76,11 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
                 size = arg.value.shape[0]
             else:
                 if isinstance(arg, Value) and not arg.owner.alive:
-                    raise _escaped(arg)
+                    raise escaped(arg)
                 values.append(np.asarray(arg) if type(arg) is list or type(arg) is tuple else arg)
                 mapped.append(False)
         if not trace.alive:
-            raise _escaped(next(a for a in args if isinstance(a, Value)))
+            raise escaped(next(a for a in args if isinstance(a, Value)))
         out = rule(size, mapped, values, static)
         return tuple(batched(trace, z) for z in out) if primitive.multiple else batched(trace, out)
 
@@ -90,15 +90,6 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
         return located(bind(primitive, args, {}), _getframe(1))
 
     return fast, general
-
-
-def _escaped(value: Any) -> errors.EscapedTraceError:
-    code = getattr(value, "code", None)
-    made = f", made at {errors.line_of(code, value.instruction)}," if code is not None else ""
-    return errors.EscapedTraceError(
-        f"a mapped value {errors.describe(value)}{made} was used{errors.user_line()} after its vmap had returned. "
-        "Return it from the function instead of storing it outside."
-    )
 
 
 def _rule(primitive: Primitive) -> Callable:

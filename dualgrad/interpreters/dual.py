@@ -19,9 +19,8 @@ from dualgrad import errors
 from dualgrad.core import primitive as core
 from dualgrad.core import splitting
 from dualgrad.core.arrays import MINUS_ONE, ONE, ZERO, masked, spread, union
-from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Primitive, Trace, Value, bind
-from dualgrad.core.traced import Traced, components, located
+from dualgrad.core.traced import Traced, components, escaped, located
 
 _getframe = sys._getframe
 _new = object.__new__
@@ -82,7 +81,9 @@ def _floating(x: Any, what: str) -> Any:
     x = x if isinstance(x, Value) else np.array(x)[()]
     if x.dtype.kind not in "fc":  # type: ignore[union-attr]
         if x.dtype.kind in "iub":  # type: ignore[union-attr]
-            raise errors.InputTypeError(f"Dual: the {what} is {errors.describe(x)}; a derivative needs a floating {what}: use float(x).")
+            raise errors.InputTypeError(
+                f"Dual: the {what} is {errors.describe(x)}; a derivative needs a floating {what}: use float(x)."
+            )
         raise errors.InputTypeError(f"Dual: the {what} must be a floating or complex array, not {errors.describe(x)}.")
     return x
 
@@ -105,15 +106,8 @@ def _hand_trace(serial: float) -> Trace:
 
 
 def _check_alive(*args: Any) -> None:
-    for value in args:
-        if isinstance(value, Value) and not value.owner.alive:
-            code = getattr(value, "code", None)
-            made = f", made at {errors.line_of(code, value.instruction)}," if code is not None else ""
-            raise errors.EscapedTraceError(
-                f"a traced value {errors.describe(value)}{made} was used{errors.user_line()} after its transform ({value.owner.label}) "
-                "had returned. Return it from the function (has_aux=True for extras) instead of storing it outside, or store "
-                "stop_gradient(value)."
-            )
+    if not all(value.owner.alive for value in args if isinstance(value, Value)):
+        raise escaped(*args)
 
 
 def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
@@ -302,9 +296,9 @@ def pushed(primitive: Primitive, tangents: list, supports: list, out: Any, value
 
 
 def _scaled(t: Any, slope: Any, support: Any) -> Any:
-    """t * slope; a finite slope leaves zeros zero, any other is masked (a traced one too, whose own derivatives may be infinite)."""
+    """t * slope; a finite slope leaves zeros zero, any other is masked (a traced one too: its derivatives may be infinite)."""
     product = t * slope
-    finite = type(slope) is int or not isinstance(slope, Value) and np.isfinite(slope).all()
+    finite = type(slope) is int or (not isinstance(slope, Value) and np.isfinite(slope).all())
     return product if finite else masked(product, support)
 
 

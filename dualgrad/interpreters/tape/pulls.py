@@ -1,0 +1,138 @@
+"""What a record does with a cotangent: pull(ct, g, record) adds (d out / d parent)^H g to ct[parent] for each parent.
+
+`contributions` is the clear version of all pulls, by kind of primitive, with supports; the lean ones for real elementwise and
+bilinear functions are made with their handlers in recording.py.  `pull.expand(record)` is the general form of any record:
+(primitive, parents, output or its aval, operands or their avals, static arguments).
+"""
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dualgrad.core import primitive as core
+from dualgrad.core.arrays import ONE, ZERO, conjugate, masked, real_like, through, unbroadcast
+from dualgrad.core.primitive import Aval
+
+
+def pull_constant(ct: list, g: Any, record: tuple) -> None:
+    """A constant on the tape has no parents."""
+
+
+pull_constant.expand = lambda record: ("constant", (), None, (), {})  # type: ignore[attr-defined]
+CONSTANT = (pull_constant,)
+
+
+def pull_item(ct: list, g: Any, record: tuple) -> None:
+    """One output of a primitive with several: its cotangent goes into the list of the primitive's record."""
+    _, index, j, count = record
+    if ct[index] is None:
+        ct[index] = [None] * count
+    ct[index][j] = g if ct[index][j] is None else ct[index][j] + g
+
+
+pull_item.expand = lambda record: (f"output {record[2]}", (record[1],), None, (None,), {})  # type: ignore[attr-defined]
+
+
+def pull_general(ct: list, g: Any, record: tuple) -> None:
+    for i, c, _ in contributions(record, g, None):
+        have = ct[i]
+        ct[i] = c if have is None else have + c
+
+
+pull_general.expand = lambda record: (record[2], record[1], record[3], record[4], record[5])  # type: ignore[attr-defined]
+
+
+def pull_linear(ct: list, g: Any, record: tuple) -> None:
+    """A linear function of one operand."""
+    _, i, primitive, aval, static = record
+    c = primitive.transpose(g, aval, **static)
+    if type(c) is tuple:
+        c = c[0]
+    if c.dtype.kind == "c":
+        c = real_like(c, aval)
+    have = ct[i]
+    ct[i] = c if have is None else have + c
+
+
+pull_linear.expand = lambda record: (record[2], (record[1],), None, (record[3],), record[4])  # type: ignore[attr-defined]
+
+
+def contributions(record: tuple, g: Any, support: Any) -> list[tuple[int, Any, Any]]:
+    """(parent, cotangent, support) for every parent of one record.  The clear version of all pulls, by kind of primitive."""
+    primitive, parents, out, operands, static = record[0].expand(record)
+    kind = primitive.kind
+    found: list[tuple[int, Any, Any]] = []
+    if kind in ("elementwise", "select"):
+        for k, i in enumerate(parents):
+            slope = primitive.slopes[k]
+            if i < 0 or slope is ZERO:
+                continue
+            if kind == "select":
+                win = slope(out, *operands)
+                tie = np.False_ if primitive.ties is None else primitive.ties(out, *operands)
+                c = np.where(win, g, np.where(tie, g * 0.5, 0))
+                alive = np.logical_or(win, tie)
+                alive = alive if support is None else np.logical_and(alive, support)
+            else:
+                c = g if slope is ONE else masked(g * conjugate(slope(out, *operands)), support)
+                alive = support
+            shape = operands[k].shape if operands[k] is not None else c.shape
+            c = unbroadcast(c, shape)
+            if alive is not None and np.shape(alive) != shape:
+                alive = through(lambda m, shape=shape: unbroadcast(m, shape), np.broadcast_to(alive, g.shape))  # type: ignore[misc]
+            found.append((i, c, alive))
+    elif kind == "linear":
+        cotangents = as_tuple(primitive.transpose(g, *operands, **static))
+        supports: Sequence[Any] = [None] * len(parents)
+        if primitive.local and support is not None:
+            ones = np.where(support, 1.0, 0.0)
+            supports = [None if s is None else np.not_equal(s, 0) for s in as_tuple(primitive.transpose(ones, *operands, **static))]
+        elif primitive.local:
+            ones = np.ones(g.shape)
+            supports = [None if s is None else np.not_equal(s, 0) for s in as_tuple(primitive.transpose(ones, *operands, **static))]
+        found = [(i, c, s) for i, c, s in zip(parents, cotangents, supports, strict=True) if i >= 0 and c is not None]
+    elif kind == "multilinear":
+        for k, i in enumerate(parents):
+            if i >= 0:
+                others = [x if m == k else conjugate(x) for m, x in enumerate(operands)]
+                transpose = primitive.transpose[k] if type(primitive.transpose) is tuple else primitive.transpose
+                index = {} if type(primitive.transpose) is tuple else {"operand": k}
+                found.append((i, transpose(g, *others, **index, **static), None))
+    elif primitive.save is not None:
+        cotangents = as_tuple(primitive.vjp(g, out, **static))
+        found = [(i, c, None) for i, c in zip(parents, cotangents, strict=True) if i >= 0 and c is not None]
+    elif primitive.vjp is not None:
+        cotangents = as_tuple(primitive.vjp(g, out, *operands, **static))
+        alive = support if primitive.local else None
+        found = [(i, c, alive) for i, c in zip(parents, cotangents, strict=True) if i >= 0 and c is not None]
+    else:
+        found = [(i, c, None) for i, c in _pulled_through_pushforward(primitive, parents, g, out, operands, static)]
+    return [(i, real_like(c, _operand_at(operands, parents, i)), s) for i, c, s in found]
+
+
+def _operand_at(operands: tuple, parents: tuple, i: int) -> Any:
+    operand = operands[parents.index(i)]
+    return _REAL_SCALAR if operand is None else operand
+
+
+_REAL_SCALAR = Aval((), np.dtype(float))
+
+
+def as_tuple(x: Any) -> tuple:
+    return x if type(x) is tuple else (x,)
+
+
+def _pulled_through_pushforward(primitive: Any, parents: tuple, g: Any, out: Any, operands: tuple, static: dict) -> list:
+    """The pullback of a primitive that only has a pushforward: its transpose."""
+    active = [k for k, i in enumerate(parents) if i >= 0]
+
+    def push(*tangents: Any) -> tuple:
+        given: list[Any] = [None] * len(operands)
+        for k, t in zip(active, tangents, strict=True):
+            given[k] = t
+        return as_tuple(primitive.jvp(given[0] if len(given) == 1 else tuple(given), out, *operands, **static))
+
+    found = core.linear_transpose(push, [operands[k] for k in active], as_tuple(tuple(g) if type(g) is list else g))
+    return [(parents[k], c) for k, c in zip(active, found, strict=True)]

@@ -1,0 +1,372 @@
+"""Variables, and recording: from a primitive's data to what is done when it meets a variable.
+
+A handler computes the output one level down and appends a tuple to the tape.  Real elementwise and bilinear functions have
+lean handlers with one path per operand pattern (both on the tape, the left, the right); `record_general` serves the rest.
+"""
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dualgrad.core import primitive as core
+from dualgrad.core.arrays import MINUS_ONE, ONE, ZERO, any_true, unbroadcast
+from dualgrad.core.inplace import snapshot
+from dualgrad.core.primitive import Aval, Primitive, Value, bind
+from dualgrad.core.splitting import split
+from dualgrad.core.traced import Traced, escaped, located
+from dualgrad.interpreters.tape.pulls import CONSTANT, pull_general, pull_item, pull_linear
+
+_getframe = sys._getframe
+_ndarray = np.ndarray
+_PLAIN = frozenset((_ndarray, float, int, np.float64))
+_NUMBERS = frozenset((float, int, complex, np.float64))  # immutable: need no snapshot
+_REAL = np.dtype(float)
+_new_aval = tuple.__new__  # half the time of Aval(...)
+
+
+class _Escaped(Exception):
+    """A closed tape was appended to."""
+
+
+class _Closed:
+    """Stands in for the records of a closed tape, so that recording needs no test."""
+
+    def append(self, record: Any) -> None:
+        raise _Escaped
+
+
+CLOSED = _Closed()
+
+
+class Variable(Traced):
+    """A value on a tape."""
+
+    __slots__ = ()
+
+    def __init__(self, trace: Any, value: Any, index: int, code: Any = None, instruction: int = 0) -> None:
+        self.owner = trace  # one statement each: a tuple assignment is slower
+        self.value = value
+        self.index = index
+        self.code = code
+        self.instruction = instruction
+        self.square = None
+
+    @classmethod
+    def specialize(cls, primitive: Primitive) -> tuple[Callable, Callable]:
+        return _specialize(primitive)
+
+    def lift(self, constant: Any) -> Variable:
+        self.owner.records.append(CONSTANT)
+        return Variable(self.owner, constant, len(self.owner.records) - 1)
+
+
+def _outranks(trace: Any, value: Any) -> bool:
+    """Is `value` a constant to this trace: plain, or of an older one that is still alive?"""
+    if not isinstance(value, Value):
+        return True
+    if not value.owner.alive:
+        raise escaped(value)
+    return value.owner.serial < trace.serial
+
+
+# ---- from a primitive to its handlers -----------------------------------------------------------------------------
+
+
+def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
+    def general(trace: Any, args: tuple, static: dict) -> Any:
+        values, parents = [], []
+        for arg in args:
+            if type(arg) is Variable and arg.owner is trace:
+                values.append(arg.value)
+                parents.append(arg.index)
+            else:
+                values.append(arg)
+                parents.append(-1)
+        if primitive.kind == "constant":
+            return primitive(*values, **static)
+        if not trace.alive or not all(a.owner.alive for a in args if isinstance(a, Value)):
+            raise escaped(*args)
+        if primitive.save is not None:
+            out, residuals = primitive.save(*values, **static)
+            return _record(trace, primitive, tuple(parents), residuals, tuple(map(_aval, values)), static, out)
+        out = primitive(*values, **static)
+        if primitive.adapt is not None:
+            out = primitive.adapt(None, out, *values, **static)
+        if primitive.split is not None and (directions := primitive.split(out, *values, **static)) is not None:
+            out = split(trace, out, directions)
+        return record_general(trace, primitive, parents, values, out, static)
+
+    if primitive.kind == "linear" and primitive.transpose.__code__.co_argcount == 2:  # one operand: the common case, made lean
+        everything = general
+
+        def general(trace: Any, args: tuple, static: dict) -> Any:
+            if len(args) != 1:
+                return everything(trace, args, static)
+            (x,) = args
+            value = x.value
+            out = primitive(value, **static) if isinstance(value, Value) else primitive.function(value, **static)
+            try:
+                trace.records.append((pull_linear, x.index, primitive, _new_aval(Aval, (value.shape, value.dtype)), static))
+            except _Escaped:
+                raise escaped(x) from None
+            return Variable(trace, out, len(trace.records) - 1)
+
+    def fallback(*args: Any) -> Any:
+        return located(bind(primitive, args, {}), _getframe(1))
+
+    if primitive.kind in ("elementwise", "select") and len(primitive.slopes) == 1:  # type: ignore[arg-type]
+        return _unary(primitive), general
+    if primitive.kind in ("elementwise", "select") and len(primitive.slopes) == 2:  # type: ignore[arg-type]
+        return _binary(primitive, *_elementwise_terms(primitive)), general
+    if primitive.kind == "multilinear" and type(primitive.transpose) is tuple and len(primitive.transpose) == 2:
+        return _binary(primitive, *_bilinear_terms(primitive)), general
+    return fallback, general
+
+
+def record_general(trace: Any, primitive: Primitive, parents: Sequence[int], values: list, out: Any, static: dict) -> Any:
+    """Append the record of `out = primitive(*values)` with the residuals its rule reads; the output as variable(s)."""
+    keep_out, keep = _kept(primitive, parents, len(values))
+    if primitive.kind == "linear":  # indices are operands too
+        keep = [np.result_type(value).kind not in "fc" for value in values]
+    operands = tuple(
+        (value if parent >= 0 else snapshot(value)) if k else _aval(value)
+        for k, value, parent in zip(keep, values, parents, strict=True)
+    )
+    residual = out if keep_out else (tuple(map(_aval, out)) if primitive.multiple else _aval(out))
+    return _record(trace, primitive, tuple(parents), residual, operands, static, out)
+
+
+def _record(trace: Any, primitive: Any, parents: tuple, residual: Any, operands: tuple, static: dict, out: Any) -> Any:
+    records = trace.records
+    records.append((pull_general, parents, primitive, residual, operands, static))
+    index = len(records) - 1
+    if not primitive.multiple:
+        return Variable(trace, out, index)
+    outputs = []
+    for j, value in enumerate(out):
+        if value is None or value.dtype.kind not in "fc":
+            outputs.append(value)
+            continue
+        records.append((pull_item, index, j, len(out)))
+        outputs.append(Variable(trace, value, len(records) - 1))
+    return tuple(outputs)
+
+
+def _aval(value: Any) -> Any:
+    if not hasattr(value, "dtype"):  # a Python number or a list
+        value = np.asarray(value)
+    return Aval(value.shape, value.dtype)
+
+
+def _kept(primitive: Primitive, parents: Sequence[int], count: int) -> tuple[bool, list[bool]]:
+    """Is the output read by the rule, and which operands are?"""
+    kind = primitive.kind
+    if kind == "linear":
+        return False, [False] * count
+    if kind == "multilinear":  # the transpose for operand k reads all the others
+        active = [k for k, parent in enumerate(parents) if parent >= 0]
+        return False, [any(a != k for a in active) for k in range(count)]
+    if kind in ("elementwise", "select"):
+        rules = [keep for keep, parent in zip(primitive.keeps, parents, strict=True) if parent >= 0]
+        if primitive.ties is not None:
+            rules.append(core.kept(primitive.ties, 0))
+        flags = [any(keep is None or (k < len(keep) and keep[k]) for keep in rules) for k in range(count + 1)]
+        return flags[0], flags[1:]
+    if primitive.vjp is None:  # its pullback is the transpose of its pushforward, which may read everything
+        return True, [True] * count
+    keep = primitive.keeps
+    flags = [keep is None or k >= len(keep) or bool(keep[k]) for k in range(count + 1)]
+    return flags[0], flags[1:]
+
+
+def _unary(primitive: Primitive) -> Callable:
+    """fast(x) of an elementwise function of one real argument."""
+    function, slope = primitive.function, primitive.slopes[0]  # type: ignore[index]
+    keep_out, (keep_x,) = _kept(primitive, (0,), 1)
+    unit, shortcut = slope is ONE, primitive.shortcut
+
+    def pull(ct: list, g: Any, record: tuple) -> None:
+        _, i, z, x = record
+        if not unit:
+            g = g * slope(z, x)
+        c = ct[i]
+        ct[i] = g if c is None else c + g
+
+    pull.expand = lambda record: (primitive, (record[1],), record[2], (record[3],), {})  # type: ignore[attr-defined]
+
+    def fast(x: Any) -> Any:
+        trace, value = x.owner, x.value
+        if shortcut is not None and x.square is not None:
+            return located(shortcut(x), _getframe(1))
+        z = function(value)
+        if z.dtype.kind == "c":
+            if not trace.alive:
+                raise escaped(x)
+            return record_general(trace, primitive, (x.index,), [value], z, {})
+        records = trace.records
+        try:
+            records.append((pull, x.index, z if keep_out else None, value if keep_x else None))
+        except _Escaped:
+            raise escaped(x) from None
+        frame = _getframe(1)
+        return Variable(trace, z, len(records) - 1, frame.f_code, frame.f_lasti)
+
+    return fast
+
+
+def _elementwise_terms(primitive: Primitive) -> tuple:
+    """For each operand, term(g, z, x, y) = its cotangent before unbroadcasting, and what the rule reads."""
+    slopes, ties, weights = primitive.slopes, primitive.ties, primitive.weights or (None, None)
+
+    def term(slope: Callable, weight: Callable | None) -> Callable | None:
+        if slope is ONE:
+            return ONE
+        if slope is MINUS_ONE:
+            return lambda g, z, x, y: -g
+        if slope is ZERO:
+            return None
+        if weight is not None:
+            return lambda g, z, x, y: g * weight(z, x, y)
+        if ties is not None:
+
+            def select(g: Any, z: Any, x: Any, y: Any) -> Any:
+                tie = ties(z, x, y)
+                c = g * slope(z, x, y)
+                return c + 0.5 * (g * tie) if any_true(tie) else c
+
+            return select
+        return lambda g, z, x, y: g * slope(z, x, y)
+
+    return term(slopes[0], weights[0]), term(slopes[1], weights[1]), lambda parents: _kept(primitive, parents, 2)  # type: ignore[index]
+
+
+def _bilinear_terms(primitive: Primitive) -> tuple:
+    first, second = primitive.transpose
+    return (
+        lambda g, z, x, y: first(g, x, y),
+        lambda g, z, x, y: second(g, x, y),
+        lambda parents: _kept(primitive, parents, 2),
+    )
+
+
+def _binary(primitive: Primitive, term0: Callable | None, term1: Callable | None, kept: Callable) -> Callable:
+    """fast(x, y) of a broadcasting function of two real arguments, with one path per operand pattern.
+
+    For a bilinear function the term receives avals of the operand it is the transpose for.
+    """
+    function, shortcut = primitive.function, primitive.shortcut
+    avals = primitive.kind == "multilinear"
+    plans = {pattern: kept(pattern) for pattern in ((0, 0), (0, -1), (-1, 0))}
+    (out_both, (x_both, y_both)), (out_left, (x_left, y_left)), (out_right, (x_right, y_right)) = plans.values()
+    if avals:
+        x_left = y_right = False  # type: ignore[assignment]
+
+    def pull_both(ct: list, g: Any, record: tuple) -> None:
+        _, i, j, z, x, y, shape, other = record
+        if term0 is not None:
+            c = g if term0 is ONE else term0(g, z, x, y)
+            if c.shape != shape:
+                c = unbroadcast(c, shape)
+            have = ct[i]
+            ct[i] = c if have is None else have + c
+        if term1 is not None:
+            c = g if term1 is ONE else term1(g, z, x, y)
+            if c.shape != other:
+                c = unbroadcast(c, other)
+            have = ct[j]
+            ct[j] = c if have is None else have + c
+
+    def pull_left(ct: list, g: Any, record: tuple) -> None:
+        _, i, z, x, y, shape = record
+        c = g if term0 is ONE else term0(g, z, x, y)  # type: ignore[misc]
+        if c.shape != shape:
+            c = unbroadcast(c, shape)
+        have = ct[i]
+        ct[i] = c if have is None else have + c
+
+    def pull_right(ct: list, g: Any, record: tuple) -> None:
+        _, i, z, x, y, shape = record
+        c = g if term1 is ONE else term1(g, z, x, y)  # type: ignore[misc]
+        if c.shape != shape:
+            c = unbroadcast(c, shape)
+        have = ct[i]
+        ct[i] = c if have is None else have + c
+
+    def operand(value: Any, shape: tuple) -> Any:  # dtype is real here, or the general path would have been taken
+        return Aval(shape, _REAL) if value is None else value
+
+    def expand_both(r: tuple) -> tuple:
+        return primitive, (r[1], r[2]), r[3], (operand(r[4], r[6]), operand(r[5], r[7])), {}
+
+    def expand_left(r: tuple) -> tuple:
+        return primitive, (r[1], -1), r[2], (operand(r[3], r[5]), r[4]), {}
+
+    def expand_right(r: tuple) -> tuple:
+        return primitive, (-1, r[1]), r[2], (r[3], operand(r[4], r[5])), {}
+
+    pull_both.expand, pull_left.expand, pull_right.expand = expand_both, expand_left, expand_right  # type: ignore[attr-defined]
+
+    def fast(x: Any, y: Any) -> Any:
+        if type(x) is Variable and type(y) is Variable and x.owner is y.owner:
+            trace = x.owner
+            x_value, y_value = x.value, y.value
+            z = function(x_value, y_value)
+            if z.dtype.kind == "c":
+                return complex_record(trace, x, y, x_value, y_value, x.index, y.index, z)
+            record = (
+                pull_both, x.index, y.index, z if out_both else None, x_value if x_both else None,
+                y_value if y_both else None, x_value.shape, y_value.shape,
+            )  # fmt: skip
+        elif type(x) is Variable and (type(y) in _PLAIN or _outranks(x.owner, y)):
+            trace = x.owner
+            if shortcut is not None and x.square is not None and (z := shortcut(x, y)) is not None:
+                return located(z, _getframe(1))
+            x_value = x.value
+            z = function(x_value, y)
+            if z.dtype.kind == "c":
+                return complex_record(trace, x, y, x_value, y, x.index, -1, z)
+            if y_left and type(y) not in _NUMBERS:
+                y = y.copy() if type(y) is _ndarray else snapshot(y)
+            shape = x_value.shape
+            if avals:
+                x_value = _new_aval(Aval, (shape, x_value.dtype))
+            elif not x_left:
+                x_value = None
+            record = (pull_left, x.index, z if out_left else None, x_value, y if y_left else None, shape)
+            if term0 is None:
+                record = CONSTANT
+        elif type(y) is Variable and (type(x) in _PLAIN or _outranks(y.owner, x)):
+            trace = y.owner
+            y_value = y.value
+            z = function(x, y_value)
+            if z.dtype.kind == "c":
+                return complex_record(trace, x, y, x, y_value, -1, y.index, z)
+            if x_right and type(x) not in _NUMBERS:
+                x = x.copy() if type(x) is _ndarray else snapshot(x)
+            shape = y_value.shape
+            if avals:
+                y_value = _new_aval(Aval, (shape, y_value.dtype))
+            elif not y_right:
+                y_value = None
+            record = (pull_right, y.index, z if out_right else None, x if x_right else None, y_value, shape)
+            if term1 is None:
+                record = CONSTANT
+        else:
+            return located(bind(primitive, (x, y), {}), _getframe(1))
+        records = trace.records
+        try:
+            records.append(record)
+        except _Escaped:
+            raise escaped(x, y) from None
+        frame = _getframe(1)
+        return Variable(trace, z, len(records) - 1, frame.f_code, frame.f_lasti)
+
+    def complex_record(trace: Any, x: Any, y: Any, x_value: Any, y_value: Any, i: int, j: int, z: Any) -> Any:
+        if not trace.alive:
+            raise escaped(x, y)
+        return record_general(trace, primitive, (i, j), [x_value, y_value], z, {})
+
+    return fast
