@@ -4,7 +4,8 @@
     jvp, linearize, derivative         forward mode (dual numbers)
     jacobian, hessian, hvp, vmap       their compositions
 """
-from dualgrad import errors, rules, tree
+from dualgrad import errors, tree
+from dualgrad import rules as rules  # declares the primitives
 from dualgrad.check import check_grads
 from dualgrad.core.traced import install_operators
 from dualgrad.interpreters.dual import Dual

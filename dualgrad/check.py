@@ -40,7 +40,9 @@ def check_grads(
     if isinstance(modes, str) or unknown:
         raise errors.ArgumentError(f"check_grads: modes must be among ('forward', 'reverse'), not {modes!r}{errors.user_line()}.")
     if not isinstance(args, tuple | list):
-        raise errors.ArgumentError(f"check_grads: args must be a tuple with one entry per argument of f{errors.user_line()}; write (x,).")
+        raise errors.ArgumentError(
+            f"check_grads: args must be a tuple with one entry per argument of f{errors.user_line()}; write (x,)."
+        )
     primals = tree.map(lambda x: np.array(x)[()] if tree.is_differentiable(x) else x, tuple(args))
     _check(f, primals, order, tuple(modes), rtol, atol, np.random.default_rng(seed), name_of(f), 1)
 
@@ -64,7 +66,8 @@ def _check(f: Callable, x: tuple, order: int, modes: tuple, rtol: Any, atol: Any
             if not abs(got_inner - expected_inner) <= relative * scale + absolute:
                 _blame(f, x, pullback, w, epsilon, relative, absolute, name, level)
                 raise errors.GradientCheckError(
-                    f"check_grads({name}): reverse mode, order {level}: <J^H w, v> is {got_inner:.10g}, expected <w, J v> = {expected_inner:.10g}."
+                    f"check_grads({name}): reverse mode, order {level}: <J^H w, v> is {got_inner:.10g}, "
+                    f"expected <w, J v> = {expected_inner:.10g}."
                 )
         if order > 1:
             if mode == "forward":
@@ -73,7 +76,9 @@ def _check(f: Callable, x: tuple, order: int, modes: tuple, rtol: Any, atol: Any
                 _check(lambda *y: vjp(f, *y)[1](w), x, order - 1, modes, rtol, atol, rng, f"vjp of {name}", level + 1)
 
 
-def _blame(f: Callable, x: tuple, pullback: Callable, w: Any, epsilon: float, rtol: float, atol: float, name: str, level: int) -> None:
+def _blame(
+    f: Callable, x: tuple, pullback: Callable, w: Any, epsilon: float, rtol: float, atol: float, name: str, level: int
+) -> None:
     """Find the leaf and element of J^H w that is wrong, by differences of <w, f> in one coordinate after another."""
     leaves, structure = tree.flatten(x)
     gradient = tree.leaves(pullback(w))
@@ -83,7 +88,7 @@ def _blame(f: Callable, x: tuple, pullback: Callable, w: Any, epsilon: float, rt
             continue
         for index in np.ndindex(*np.shape(leaf)):
             for unit in (1.0, 1j) if leaf.dtype.kind == "c" else (1.0,):
-                direction = [np.zeros(np.shape(y), y.dtype) if tree.is_differentiable(y) else None for y in leaves]
+                direction: list[Any] = [np.zeros(np.shape(y), y.dtype) if tree.is_differentiable(y) else None for y in leaves]
                 direction[k][index] = unit
                 expected = _inner(w, _central_difference(f, x, tree.unflatten(structure, direction), epsilon))
                 got = float(np.real(np.conj(unit) * np.asarray(gradient[k])[index]))

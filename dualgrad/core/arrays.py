@@ -102,7 +102,7 @@ def through(map_: Callable, support: Any) -> Any:
 def plain(x: Any) -> Any:
     """The primal of a value through all differentiating levels (for decisions: an order, an index, a mask)."""
     while isinstance(x, Value):
-        if x.shape != x.value.shape:  # type: ignore[attr-defined]
+        if x.shape != x.value.shape:
             raise errors.TracedConversionError(
                 f"a mapped value {errors.describe(x)} would decide a shape or an order{errors.user_line()}, "
                 "which must be the same for every instance of vmap. Use np.where with a mask instead."

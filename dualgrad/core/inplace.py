@@ -30,10 +30,10 @@ def link(view: Any, owner: Value, read: Callable, write: Callable) -> Any:
     """Declare `view` a view of `owner`, if it is a cell of its own; returns it."""
     if not isinstance(view, Value) or view is owner:
         return view
-    view.origin = Origin(owner, read, write)  # type: ignore[attr-defined]
+    view.origin = Origin(owner, read, write)
     views = getattr(owner, "views", None)
     if views is None:
-        owner.views = [weakref.ref(view)]  # type: ignore[attr-defined]
+        owner.views = [weakref.ref(view)]
     else:
         if len(views) >= 16 and not len(views) & (len(views) - 1):  # drop dead ones at powers of two: amortized O(1)
             views[:] = [ref for ref in views if ref() is not None]
@@ -55,7 +55,7 @@ def snapshot(value: Any) -> Any:
 def is_immutable(value: Any) -> bool:
     """Is this what NumPy would hold in an immutable scalar?  Then `s += 1` rebinds the name."""
     while isinstance(value, Value):
-        if not value.shape and value.value.shape:  # type: ignore[attr-defined]
+        if not value.shape and value.value.shape:
             return True  # a mapped scalar
         value = value.value
     return not isinstance(value, np.ndarray)
@@ -68,14 +68,18 @@ def assign(target: Any, result: Any, function: str) -> Any:
             f"{function}: a traced result cannot be written into a plain NumPy buffer{errors.user_line()}. "
             "Make the buffer with np.zeros_like(x) or np.zeros(shape, like=x), where x is traced."
         )
-    shape, dtype = target.shape, target.dtype  # type: ignore[attr-defined]
+    shape, dtype = target.shape, target.dtype
     if np.shape(result) != shape:
         if np.broadcast_shapes(np.shape(result), shape) != shape:
-            raise ValueError(f"non-broadcastable output operand with shape {shape} doesn't match the broadcast shape {np.shape(result)}")
+            raise ValueError(
+                f"non-broadcastable output operand with shape {shape} doesn't match the broadcast shape {np.shape(result)}"
+            )
         result = np.broadcast_to(result, shape)
     if np.result_type(result) != dtype:
         if not np.can_cast(np.result_type(result), dtype, "same_kind"):
-            raise TypeError(f"Cannot cast {function} output from {np.result_type(result)!r} to {dtype!r} with casting rule 'same_kind'")
+            raise TypeError(
+                f"Cannot cast {function} output from {np.result_type(result)!r} to {dtype!r} with casting rule 'same_kind'"
+            )
         result = result.astype(dtype)
     mutate(target, result)
     return target
@@ -101,7 +105,7 @@ def _refresh(owner: Value) -> None:
 
 def _replace(cell: Value, new: Any) -> None:
     if not isinstance(new, Value):
-        new = cell.lift(np.array(new))  # type: ignore[attr-defined]
+        new = cell.lift(np.array(new))
     cell.__class__ = new.__class__
     _fill(cell, new)
 
@@ -111,4 +115,4 @@ def _fill(cell: Value, source: Value) -> None:
         try:
             setattr(cell, name, getattr(source, name))
         except AttributeError:
-            pass  # a slot this interpreter does not use
+            continue  # a slot this interpreter does not use

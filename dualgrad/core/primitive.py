@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from dualgrad.core.registry import PRIMITIVES
 
@@ -39,16 +39,36 @@ class Value:
     """
 
     __slots__ = (
-        "__weakref__", "owner", "value",
-        "tangent", "support",  # Dual
-        "index",  # Variable
-        "code", "instruction",  # where the value was made
-        "square",  # None, or of a root (a norm) a function that gives its square, which is smooth where the root is not
-        "origin", "views",  # links between an array and its views, see core.inplace
+        "__weakref__", "code", "index", "instruction", "origin", "owner", "square", "support", "tangent", "value", "views",
     )  # fmt: skip
 
     owner: Any  # the trace (`trace` is a method of arrays)
     value: Any
+    tangent: Any  # of a Dual, None if zero
+    support: Any  # of a Dual, where the tangent can be non-zero, None for everywhere
+    index: int  # of a Variable
+    code: Any  # where the value was made,
+    instruction: int  # for the message should it escape
+    square: Any  # None, or of a root (a norm) a function that gives its square, which is smooth where the root is not
+    origin: Any  # of a view, where it comes from, see core.inplace
+    views: Any  # of an array, its live views
+
+    if TYPE_CHECKING:  # every interpreter is a Traced, which behaves as an ndarray, see core.traced
+
+        @classmethod
+        def specialize(cls, primitive: Primitive) -> tuple[Callable, Callable]: ...
+        def lift(self, constant: Any) -> Any: ...
+        def astype(self, *args: Any, **kwargs: Any) -> Any: ...
+        def __array__(self, *args: Any, **kwargs: Any) -> Any: ...
+        def __array_function__(self, *args: Any, **kwargs: Any) -> Any: ...
+        @property
+        def shape(self) -> tuple[int, ...]: ...
+        @property
+        def ndim(self) -> int: ...
+        @property
+        def size(self) -> int: ...
+        @property
+        def dtype(self) -> Any: ...
 
 
 class Aval(NamedTuple):
@@ -73,7 +93,7 @@ class Primitive:
     """One pure array function and its derivative, as data (see the module docstring)."""
 
     __slots__ = (
-        "adapt", "batch", "data", "fast", "function", "handlers", "jvp", "keeps", "kind", "local", "multiple", "name", "save",
+        "adapt", "batch", "data", "fast", "function", "handlers", "jvp", "keeps", "kind", "local", "multiple", "name", "onto", "save",
         "shortcut", "slopes", "split", "ties", "transpose", "vjp", "weights",
     )  # fmt: skip
 
@@ -95,6 +115,7 @@ class Primitive:
         split: Callable | None = None,
         adapt: Callable | None = None,
         local: bool = False,
+        onto: bool = False,
         multiple: bool = False,
         data: int | None = None,
         register: bool = True,
@@ -104,9 +125,12 @@ class Primitive:
         self.slopes, self.ties, self.weights, self.transpose = slopes, ties, weights, transpose
         self.shortcut = shortcut  # (x, *rest) -> another way to the result for an x with a `square`, or None
         self.jvp, self.vjp, self.save, self.batch = jvp, vjp, save, batch
-        self.split, self.adapt = split, adapt  # for outputs with an arbitrary choice of basis, see core.splitting and rules.spectral
+        # for outputs with an arbitrary choice of basis, see core.splitting and rules.spectral
+        self.split, self.adapt = split, adapt
+        self.onto = onto  # a linear map that reads every element of its operand: its transpose makes no structural zero
         self.local = local  # a linear map that only moves and adds elements: structural zeros stay structural
-        self.data = data  # of a linear map: how many operands are data; those behind them say where (indices, an order, a mask)
+        # of a linear map: how many operands are data; those behind them say where (indices, an order, a mask)
+        self.data = data
         self.multiple = multiple  # returns a tuple
         if register:
             keeps = tuple(kept(slope, skip=0) for slope in slopes) if slopes else kept(vjp, skip=1)
@@ -137,8 +161,8 @@ class _Specialized(dict):
     def __init__(self, primitive: Primitive, slot: int) -> None:
         self.primitive, self.slot = primitive, slot
 
-    def __missing__(self, cls: type) -> Callable:
-        fast, general = cls.specialize(self.primitive)  # type: ignore[attr-defined]
+    def __missing__(self, cls: type[Value]) -> Callable:
+        fast, general = cls.specialize(self.primitive)
         if instrument is not None:
             fast, general = instrument(self.primitive, fast, general)
         self.primitive.fast[cls], self.primitive.handlers[cls] = fast, general

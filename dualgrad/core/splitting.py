@@ -46,7 +46,7 @@ def splitting_of(x: Any) -> Splitting | None:
 def differentiated(x: Any) -> bool:
     """Does an outer transform differentiate x?  (Mapped levels have another shape than their values.)"""
     while isinstance(x, Value):
-        if x.shape == x.value.shape and type(x.owner) is not Splitting:  # type: ignore[attr-defined]
+        if x.shape == x.value.shape and type(x.owner) is not Splitting:
             return True
         x = x.value
     return False
@@ -57,7 +57,7 @@ def series(x: Any, splitting: Splitting | None) -> tuple[Any, Any]:
     if splitting is None or not isinstance(x, Value) or x.owner.serial < splitting.serial:
         return x, None
     if x.owner is splitting:
-        return x.value, x.tangent  # type: ignore[attr-defined]
+        return x.value, x.tangent
     tangent = getattr(x, "tangent", None)
     (value_0, value_1), (tangent_0, tangent_1) = series(x.value, splitting), series(tangent, splitting)
     if value_0 is x.value and tangent_0 is tangent:

@@ -213,7 +213,7 @@ class UnsupportedAttribute(errors.UnsupportedError, AttributeError):
 def located(result: Any, frame: FrameType) -> Any:
     """Note in a traced result where it was made, for the message should it escape."""
     if isinstance(result, Value):
-        result.code, result.instruction = frame.f_code, frame.f_lasti  # type: ignore[attr-defined]
+        result.code, result.instruction = frame.f_code, frame.f_lasti
     return result
 
 
@@ -223,8 +223,9 @@ def escaped(*values: Any) -> errors.EscapedTraceError:
     code = getattr(value, "code", None)
     made = f", made at {errors.line_of(code, value.instruction)}," if code is not None else ""
     return errors.EscapedTraceError(
-        f"a traced value {errors.describe(value)}{made} was used{errors.user_line()} after its transform ({value.owner.label}) had "
-        "returned. Return it from the function (has_aux=True for extras) instead of storing it outside, or store stop_gradient(value)."
+        f"a traced value {errors.describe(value)}{made} was used{errors.user_line()} after its transform "
+        f"({value.owner.label}) had returned. Return it from the function (has_aux=True for extras) instead of storing it outside, "
+        "or store stop_gradient(value)."
     )
 
 
@@ -236,7 +237,7 @@ def components(value: Any) -> list[Any]:
 def _method(name: str, front: Callable) -> Callable:
     """The method of a traced array that calls a front function."""
 
-    def method(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+    def method(self, *args, **kwargs):
         out = kwargs.pop("out", None)
         if kwargs:
             _check_keywords(f"ndarray.{name}", kwargs, front)
@@ -248,9 +249,10 @@ def _method(name: str, front: Callable) -> Callable:
 
 
 def _unsupported_attribute(name: str) -> property:
-    def get(self):  # type: ignore[no-untyped-def]
+    def get(self):
         raise UnsupportedAttribute(
-            f"ndarray.{name} is not supported on traced values{errors.user_line()}: write it with a NumPy function that has a derivative rule."
+            f"ndarray.{name} is not supported on traced values{errors.user_line()}: "
+            "write it with a NumPy function that has a derivative rule."
         )
 
     return property(get)
@@ -335,14 +337,14 @@ def install_operators() -> None:
 
 
 def _reflected(fast: dict) -> Callable:
-    def method(self, other):  # type: ignore[no-untyped-def]
+    def method(self, other):
         return located(fast[type(self)](other, self), _getframe(1))
 
     return method
 
 
 def _inplace(fast: dict, name: str) -> Callable:
-    def method(self, other):  # type: ignore[no-untyped-def]
+    def method(self, other):
         result = located(fast[type(self)](self, other), _getframe(1))
         return result if is_immutable(self) else assign(self, result, f"__i{name}__")
 

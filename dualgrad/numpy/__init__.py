@@ -42,8 +42,8 @@ def array(object: Any, dtype: Any = None, *, copy: bool | None = True, ndmin: in
     out = _joined(object)
     if not isinstance(out, _Value):
         return _numpy.array(object, dtype, copy=copy, ndmin=ndmin, **layout)
-    if dtype is not None and out.dtype != dtype:  # type: ignore[attr-defined]
-        out = out.astype(dtype)  # type: ignore[attr-defined]
+    if dtype is not None and out.dtype != dtype:
+        out = out.astype(dtype)
     elif copy and out is object:
         out = _numpy.copy(out)
     rank = _numpy.ndim(out)

@@ -59,8 +59,8 @@ def _like(function: Any) -> None:
         return a.lift(made) if made.dtype.kind in "fc" else made
 
 
-for _function in (np.zeros_like, np.ones_like, np.empty_like):
-    _like(_function)
+for _function_like in (np.zeros_like, np.ones_like, np.empty_like):
+    _like(_function_like)
 
 
 @front(np.full_like)
@@ -121,7 +121,7 @@ def _isrealobj(x: Any) -> bool:
 
 
 @front(np.can_cast)
-def _can_cast(from_: Any, to: Any, casting: str = "safe") -> bool:
+def _can_cast(from_: Any, to: Any, casting: Any = "safe") -> bool:
     return np.can_cast(_representative(from_), to, casting)
 
 

@@ -44,7 +44,8 @@ def select(
     """A broadcasting function whose output is one of its operands.
 
     wins[k](out, *operands) is true where operand k alone is the output; where `ties` is true both share, half and half.
-    weights[k], if given, is the same as one number 0, 1/2, 1: a fast way that may be nan (inf - inf), for then wins and ties decide.
+    weights[k], if given, is the same as one number 0, 1/2, 1: a fast way that may be nan (inf - inf), for then wins and ties
+    decide.
     """
     return _register(Primitive(name or function.__name__, function, "select", slopes=wins, ties=ties, weights=weights), function)
 
@@ -55,6 +56,7 @@ def linear(
     *,
     batch: Callable | None = None,
     local: bool = False,
+    onto: bool = False,
     data: int | None = None,
     name: str | None = None,
 ) -> Primitive:
@@ -63,9 +65,10 @@ def linear(
     transpose(ct, *avals, **static) returns the cotangent of its operand, or a tuple of them (None: not needed); it is given
     shapes and dtypes (`Aval`) of the operands, not values.  `local`: the map only moves and adds elements, so a structural
     zero stays one.
+    `onto`: every element of the operand reaches the output, so the transpose makes no zeros.
     """
     return _register(
-        Primitive(name or function.__name__, function, "linear", transpose=transpose, batch=batch, local=local, data=data), function
+        Primitive(name or function.__name__, function, "linear", transpose=transpose, batch=batch, local=local, onto=onto, data=data), function
     )
 
 
@@ -110,9 +113,17 @@ def opaque(
     """
     return _register(
         Primitive(
-            name or function.__name__, function, "opaque", jvp=jvp, vjp=vjp, batch=batch, split=split, adapt=adapt, local=local,
+            name or function.__name__,
+            function,
+            "opaque",
+            jvp=jvp,
+            vjp=vjp,
+            batch=batch,
+            split=split,
+            adapt=adapt,
+            local=local,
             multiple=multiple,
-        ),  # fmt: skip
+        ),
         function,
     )
 
@@ -137,7 +148,10 @@ def _shifted(axis: Any) -> Any:
 
 
 def batch_axis(*names: str) -> Callable:
-    """One operand, with axis arguments (non-negative ints or tuples of them, or None for a rule that needs none) to shift by one."""
+    """One operand, with axis arguments to shift by one.
+
+    They are non-negative ints or tuples of them, or None for a rule that needs none.
+    """
 
     def rule(primitive: Primitive, mapped: Any, x: Any, **static: Any) -> Any:
         for name in names:

@@ -68,6 +68,8 @@ _singular_power_base = singular(power_base)
 
 def _power_slope(_z: Any, x: Any, p: Any) -> Any:
     """`power_base`; a number p >= 1 has no singularity to be quiet about (x**2 is everywhere)."""
+    if type(p) is int and p == 2:
+        return x + x
     return power_base(_z, x, p) if type(p) in (int, float) and p >= 1 else _singular_power_base(_z, x, p)
 
 
@@ -87,13 +89,13 @@ def rooted(root: Any, square: Callable[[], Any]) -> Any:
     No rule on values alone can do it: 2 n n' and its derivatives are 0 there, and the Hessian of |x|**2 is 2.
     """
     if isinstance(root, Value):
-        root.square = square  # type: ignore[attr-defined]
+        root.square = square
     return root
 
 
 def _square_of_root(x: Any, p: Any = 2) -> Any:
     """NumPy's value of x**2 with the derivatives of the remembered square."""
-    if type(p) is not int and type(p) is not float or p != 2:
+    if (type(p) is not int and type(p) is not float) or p != 2:
         return None
     forgetful = snapshot(x)
     forgetful.square = None
@@ -133,21 +135,24 @@ elementwise(np.log2, lambda _z, x: inside(x, x >= 0) / (x * _exact(_LOG2, x)))
 elementwise(np.log10, lambda _z, x: inside(x, x >= 0) / (x * _exact(_LOG10, x)))
 elementwise(np.log1p, lambda _z, x: inside(x, x >= -1) / (1 + x))
 elementwise(np.sqrt, singular(lambda z, _x: 0.5 / z))
-elementwise(np.cbrt, singular(lambda z, _x: 1 / (3 * z * z)))
+elementwise(np.cbrt, singular(lambda z, _x: 1 / z / (3 * z)))  # in z * z the second derivative at 0 would meet 0 * inf
+
+# 1 - x**2 without cancellation; its factors' own slopes would meet 0 * inf in a second derivative at -1 and 1
+_one_minus_square = elementwise(lambda x: (1 - x) * (1 + x), lambda _z, x: -2 * x, name="one_minus_square")
 
 # ---- trigonometric and hyperbolic -------------------------------------------------------------------------------------
 elementwise(np.sin, lambda _z, x: np.cos(x))
 elementwise(np.cos, lambda _z, x: -np.sin(x))
 elementwise(np.tan, lambda z, _x: 1 + z * z)
-elementwise(np.arcsin, singular(lambda _z, x: 1 / np.sqrt((1 - x) * (1 + x))))
-elementwise(np.arccos, singular(lambda _z, x: -1 / np.sqrt((1 - x) * (1 + x))))
+elementwise(np.arcsin, singular(lambda _z, x: 1 / np.sqrt(_one_minus_square(x))))
+elementwise(np.arccos, singular(lambda _z, x: -1 / np.sqrt(_one_minus_square(x))))
 elementwise(np.arctan, singular(lambda _z, x: 1 / (1 + x * x)))
 elementwise(np.sinh, lambda _z, x: np.cosh(x))
 elementwise(np.cosh, lambda _z, x: np.sinh(x))
 elementwise(np.tanh, lambda z, _x: 1 - z * z)
 elementwise(np.arcsinh, lambda _z, x: 1 / (np.sqrt(x * x + 1) if x.dtype.kind == "c" else np.hypot(x, 1)))
-elementwise(np.arccosh, singular(lambda _z, x: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1))))
-elementwise(np.arctanh, singular(lambda _z, x: inside(x, np.absolute(x) <= 1) / ((1 - x) * (1 + x))))
+elementwise(np.arccosh, singular(lambda _z, x: 1 / np.sqrt(x - 1) / np.sqrt(x + 1)))
+elementwise(np.arctanh, singular(lambda _z, x: inside(x, np.absolute(x) <= 1) / _one_minus_square(x)))
 elementwise(np.deg2rad, lambda z, _x: _exact(_DEGREE, z))
 elementwise(np.radians, lambda z, _x: _exact(_DEGREE, z))
 elementwise(np.rad2deg, lambda z, _x: _exact(1 / _DEGREE, z))
@@ -194,7 +199,7 @@ for _logadd, _exp in ((np.logaddexp, np.exp), (np.logaddexp2, np.exp2)):
 
 # ---- kinks ------------------------------------------------------------------------------------------------------------
 def _more(_z: Any, x: Any, y: Any) -> Any:
-    return np.heaviside(x - y, 0.5)
+    return np.heaviside(x if type(y) is float and y == 0 else x - y, 0.5)  # relu saves the subtraction
 
 
 def _less(_z: Any, x: Any, y: Any) -> Any:
@@ -266,8 +271,10 @@ _by_kind(np.sign, _real_sign, _complex_sign)
 @front_ufunc(np.absolute)
 def _absolute(x: Any) -> Any:
     if x.dtype.kind == "c":
-        return rooted(_complex_absolute(x), lambda x=snapshot(x): np.real(x * np.conjugate(x)))
-    return located(rooted(_real_absolute.fast[type(x)](x), lambda x=snapshot(x): x * x), sys._getframe(1))
+        root, kept = _complex_absolute(x), snapshot(x)
+        return rooted(root, lambda: np.real(kept * np.conjugate(kept)))
+    root, kept = _real_absolute.fast[type(x)](x), snapshot(x)
+    return located(rooted(root, lambda: kept * kept), sys._getframe(1))
 
 
 METHODS["conj"] = METHODS["conjugate"] = _by_kind(np.conjugate, UFUNCS[np.positive], _conjugate)

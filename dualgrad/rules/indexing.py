@@ -49,7 +49,8 @@ def _parse(index: Any) -> tuple[Pattern, tuple]:
         elif isinstance(item, Traced):
             if item.dtype.kind not in "iu":
                 raise IndexError(
-                    f"an index must be of integers, not a traced {errors.describe(item)}{errors.user_line()}; for a mask use np.where."
+                    f"an index must be of integers, not a traced {errors.describe(item)}{errors.user_line()}; "
+                    "for a mask use np.where."
                 )
             entries.append(ARRAY)
             arrays.append(item)
@@ -157,7 +158,7 @@ def _batch_scatter_add(primitive: Primitive, mapped: Any, g: Any, *arrays: Any, 
     return primitive(g, *arrays, pattern=Pattern((_ALL, *pattern.entries)), shape=(size, *shape))
 
 
-scatter_add = linear(
+scatter_add: Primitive = linear(
     _scatter_add,
     lambda g, x, *arrays, pattern, shape: (getitem_primitive(g, *arrays, pattern=pattern), *(None,) * len(arrays)),
     batch=_batch_scatter_add,
@@ -198,9 +199,14 @@ def index_into(x: Any, index: Any) -> Any:
     """x[index]; a basic index of an array gives a view, as in NumPy."""
     pattern, arrays = _parse(index)
     out = getitem_primitive(x, *arrays, pattern=pattern)
-    if not arrays and isinstance(x, Value) and not (pattern.entries and all(type(e) is int for e in pattern.entries) and not out.shape):
+    if arrays or not isinstance(x, Value):
+        return out
+    if not (pattern.entries and all(type(e) is int for e in pattern.entries) and not out.shape):
         link(
-            out, x, lambda owner: getitem_primitive(owner, pattern=pattern), lambda owner, view: setitem_primitive(owner, view, pattern=pattern)
+            out,
+            x,
+            lambda owner: getitem_primitive(owner, pattern=pattern),
+            lambda owner, view: setitem_primitive(owner, view, pattern=pattern),
         )
     return out
 
@@ -211,7 +217,9 @@ METHODS["__getitem__"] = index_into
 def assign_at(y: Any, index: Any, values: Any) -> None:
     """y[index] = values, in place (NumPy's meaning: with duplicates the last write wins)."""
     if is_immutable(y):
-        raise TypeError(f"a 0-d traced value does not support item assignment{errors.user_line()}: it stands for an immutable NumPy scalar.")
+        raise TypeError(
+            f"a 0-d traced value does not support item assignment{errors.user_line()}: it stands for an immutable NumPy scalar."
+        )
     if isinstance(index, Value) and index.dtype.kind == "b":
         mutate(y, np.where(index, values, y))
         return
@@ -293,7 +301,9 @@ def _needs_traced(function: Any, target: Any) -> None:
 @front(np.put, method="put")
 def _put(a: Any, ind: Any, v: Any, mode: str = "raise") -> None:
     _needs_traced(np.put, a)
-    positions = np.ravel(ind) if mode == "raise" else np.mod(np.ravel(ind), a.size) if mode == "wrap" else np.clip(np.ravel(ind), 0, a.size - 1)
+    positions = np.ravel(ind)
+    if mode != "raise":
+        positions = np.mod(positions, a.size) if mode == "wrap" else np.clip(positions, 0, a.size - 1)
     _flat_write(a, positions, np.resize(v, positions.shape) if np.size(v) != positions.size else np.reshape(v, positions.shape))
 
 
@@ -309,7 +319,9 @@ def _put_along_axis(arr: Any, indices: Any, values: Any, axis: int | None) -> No
 @front(np.putmask)
 def _putmask(a: Any, /, mask: Any, values: Any) -> None:
     _needs_traced(np.putmask, a)
-    mutate(a, np.where(mask, np.reshape(np.resize(values, a.size), a.shape) if np.shape(values) != a.shape else values, a).astype(a.dtype))
+    if np.shape(values) != a.shape:
+        values = np.reshape(np.resize(values, a.size), a.shape)
+    mutate(a, np.where(mask, values, a).astype(a.dtype))
 
 
 @front(np.place)
@@ -384,13 +396,14 @@ def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 @front(np.piecewise)
 def _piecewise(x: Any, condlist: Any, funclist: Any, *args: Any, **kw: Any) -> Any:
-    if np.isscalar(condlist) or not isinstance(condlist[0], list | np.ndarray | Value) and x.ndim:  # as NumPy decides
+    if np.isscalar(condlist) or (not isinstance(condlist[0], list | np.ndarray | Value) and x.ndim):  # as NumPy decides
         condlist = [condlist]
     conditions = [np.broadcast_to(plain(c), x.shape) for c in condlist]
     if len(funclist) == len(conditions) + 1:
         conditions.append(~np.any(conditions, axis=0))
     elif len(funclist) != len(conditions):
-        raise ValueError(f"with {len(conditions)} condition(s), either {len(conditions)} or {len(conditions) + 1} functions are expected")
+        n = len(conditions)
+        raise ValueError(f"with {n} condition(s), either {n} or {n + 1} functions are expected")
     y = np.zeros_like(np.atleast_1d(x))
     x_rows = np.atleast_1d(x)
     for condition, function in zip(conditions, funclist, strict=True):

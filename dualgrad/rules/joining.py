@@ -1,7 +1,9 @@
 """Joining, splitting, repeating, rolling; triangles and diagonals: compositions of indexing, reshaping and concatenation."""
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import numpy as np
 from dualgrad import errors
 from dualgrad.core.primitive import Value
 from dualgrad.core.registry import METHODS, front
-from dualgrad.rules.shaping import axes_of, broadcast, concatenate, reshape
+from dualgrad.rules.shaping import axes_of, concatenate, reshape
 
 # ---- joining ----------------------------------------------------------------------------------------------------------
 
@@ -128,8 +130,8 @@ def _array_split(ary: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]
     edges = [0, *(int(e) for e in np.cumsum([len(p) for p in parts]))]
     if np.ndim(indices_or_sections):
         cuts = [0, *(int(i) for i in indices_or_sections), ary.shape[axis]]
-        return [ary[(slice(None),) * axis + (slice(a, b),)] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
-    return [ary[(slice(None),) * axis + (slice(a, b),)] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        return [ary[(slice(None),) * axis + (slice(a, b),)] for a, b in itertools.pairwise(cuts)]
+    return [ary[(slice(None),) * axis + (slice(a, b),)] for a, b in itertools.pairwise(edges)]
 
 
 @front(np.split)
@@ -179,7 +181,8 @@ def _tile(A: Any, reps: Any) -> Any:
     reps = (1,) * (rank - len(reps)) + reps
     shape = (1,) * (rank - A.ndim) + A.shape
     pairs = np.reshape(A, tuple(n for s in shape for n in (1, s)))
-    return reshape(np.broadcast_to(pairs, tuple(n for r, s in zip(reps, shape, strict=True) for n in (r, s))), shape=tuple(r * s for r, s in zip(reps, shape, strict=True)))
+    repeated = np.broadcast_to(pairs, tuple(n for r, s in zip(reps, shape, strict=True) for n in (r, s)))
+    return reshape(repeated, shape=tuple(r * s for r, s in zip(reps, shape, strict=True)))
 
 
 @front(np.resize)
@@ -223,15 +226,17 @@ def _rot90(m: Any, k: int = 1, axes: Any = (0, 1)) -> Any:
 
 # ---- triangles and diagonals ------------------------------------------------------------------------------------------
 
+_tri: Callable[..., Any] = np.tri  # its overloads do not know tri(*shape, k=k)
+
 
 @front(np.tril)
 def _tril(m: Any, k: int = 0) -> Any:
-    return np.where(np.tri(*m.shape[-2:], k=k, dtype=bool), m, np.zeros((), m.dtype))
+    return np.where(_tri(*m.shape[-2:], k=k, dtype=bool), m, np.zeros((), m.dtype))
 
 
 @front(np.triu)
 def _triu(m: Any, k: int = 0) -> Any:
-    return np.where(np.tri(*m.shape[-2:], k=k - 1, dtype=bool), np.zeros((), m.dtype), m)
+    return np.where(_tri(*m.shape[-2:], k=k - 1, dtype=bool), np.zeros((), m.dtype), m)
 
 
 @front(np.diagonal, method="diagonal")

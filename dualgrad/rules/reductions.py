@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from dualgrad.core.arrays import ONE, ZERO, conjugate, stretch, unbroadcast
+from dualgrad.core.arrays import conjugate, stretch, unbroadcast
 from dualgrad.core.primitive import Primitive, Value
 from dualgrad.core.registry import front, front_method
-from dualgrad.rules.declare import batch_axes, batch_axis, batch_core, constant, elementwise, linear, multilinear, opaque
+from dualgrad.rules.declare import batch_axes, batch_axis, batch_core, constant, linear, multilinear, opaque
 from dualgrad.rules.elementwise import valued
 from dualgrad.rules.shaping import axes_of
 
@@ -96,7 +96,7 @@ total = linear(
     lambda x, *, axis: add_reduce(x, axis=axis),
     lambda g, x, *, axis: spread_over(g, x.shape, axis),
     batch=batch_axis("axis"),
-    local=True,
+    local=True, onto=True,
     name="sum",
 )
 
@@ -113,7 +113,7 @@ mean = linear(
     _mean_of,
     lambda g, x, *, axis: spread_over(divided(g, _count(x, axis)), x.shape, axis),
     batch=batch_axis("axis"),
-    local=True,
+    local=True, onto=True,
     name="mean",
 )
 
@@ -127,7 +127,9 @@ def _sum(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, 
     if where is not True:
         a = np.where(where, a, 0)
     axes = reduced_axes(axis, a.ndim)
-    out = finish(total(a, axis=axes), a.shape, axes, keepdims)
+    out = total(a, axis=axes)
+    if keepdims:
+        out = finish(out, a.shape, axes, keepdims)
     return out if initial is None else out + initial
 
 
@@ -142,7 +144,8 @@ def _mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False,
         a = np.asarray(a)
     axes = reduced_axes(axis, a.ndim)
     if where is True and dtype is None and a.dtype.char != "e":
-        return finish(mean(a, axis=axes), a.shape, axes, keepdims)
+        out = mean(a, axis=axes)
+        return finish(out, a.shape, axes, keepdims) if keepdims else out
     half = a.dtype == np.float16 and dtype is None  # NumPy sums halves in single precision
     count = count_of(a.shape, axes, where, keepdims)
     out = divided(_sum(a, axes, np.float32 if half else dtype, keepdims=keepdims, where=where), count)

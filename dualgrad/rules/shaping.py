@@ -23,8 +23,12 @@ def _batch_reshape(primitive: Primitive, mapped: Any, x: Any, shape: tuple) -> A
     return primitive(x, shape=(x.shape[0], *shape))
 
 
-reshape = linear(
-    lambda x, *, shape: np.reshape(x, shape), lambda g, x, *, shape: reshape(g, shape=x.shape), batch=_batch_reshape, local=True, name="reshape"
+reshape: Primitive = linear(
+    lambda x, *, shape: np.reshape(x, shape),
+    lambda g, x, *, shape: reshape(g, shape=x.shape),
+    batch=_batch_reshape,
+    local=True, onto=True,
+    name="reshape",
 )
 
 
@@ -32,11 +36,11 @@ def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(int(a) for a in np.argsort(axes))
 
 
-transpose = linear(
+transpose: Primitive = linear(
     lambda x, *, axes: np.transpose(x, axes),
     lambda g, _x, *, axes: transpose(g, axes=_inverse(axes)),
     batch=lambda primitive, _mapped, x, axes: primitive(x, axes=(0, *(a + 1 for a in axes))),
-    local=True,
+    local=True, onto=True,
     name="transpose",
 )
 
@@ -47,7 +51,11 @@ def _batch_broadcast(primitive: Primitive, mapped: Any, x: Any, shape: tuple) ->
 
 
 broadcast = linear(
-    lambda x, *, shape: np.broadcast_to(x, shape), lambda g, x, *, shape: unbroadcast(g, x.shape), batch=_batch_broadcast, local=True, name="broadcast_to"
+    lambda x, *, shape: np.broadcast_to(x, shape),
+    lambda g, x, *, shape: unbroadcast(g, x.shape),
+    batch=_batch_broadcast,
+    local=True, onto=True,
+    name="broadcast_to",
 )
 
 
@@ -57,13 +65,13 @@ def _pieces(g: Any, *xs: Any, axis: int) -> tuple:
     return tuple(g[(*before, slice(int(end) - x.shape[axis], int(end)))] for x, end in zip(xs, edges, strict=True))
 
 
-concatenate = linear(lambda *xs, axis: np.concatenate(xs, axis), _pieces, batch=batch_axes("axis"), local=True, name="concatenate")
+concatenate = linear(lambda *xs, axis: np.concatenate(xs, axis), _pieces, batch=batch_axes("axis"), local=True, onto=True, name="concatenate")
 
 cast = linear(
     lambda x, *, dtype: x.astype(dtype),
     lambda g, x, *, dtype: np.real(g).astype(x.dtype) if x.dtype.kind == "f" else g.astype(x.dtype),
     batch=lambda primitive, _mapped, x, dtype: primitive(x, dtype=dtype),
-    local=True,
+    local=True, onto=True,
     name="astype",
 )
 real_part = opaque(
@@ -82,7 +90,7 @@ imaginary_part = opaque(
     local=True,
     name="imag",
 )
-copy = linear(np.array, lambda g, _x: g, batch=lambda primitive, _mapped, x: primitive(x), local=True, name="copy")
+copy = linear(np.array, lambda g, _x: g, batch=lambda primitive, _mapped, x: primitive(x), local=True, onto=True, name="copy")
 
 # ---- views: shape changes that share memory in NumPy ------------------------------------------------------------------
 
@@ -93,7 +101,8 @@ def _view(out: Any, x: Any, forward: Any, backward: Any) -> Any:
 
 
 def _reshaped(x: Any, shape: tuple[int, ...]) -> Any:
-    return _view(reshape(x, shape=shape), x, lambda y: reshape(y, shape=shape), lambda y, old=np.shape(x): reshape(y, shape=old))
+    old = np.shape(x)
+    return _view(reshape(x, shape=shape), x, lambda y: reshape(y, shape=shape), lambda y: reshape(y, shape=old))
 
 
 def _permuted(x: Any, axes: tuple[int, ...]) -> Any:
@@ -274,7 +283,7 @@ def _astype(x: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok
         if dtype.kind == "f" and x.dtype.kind == "c":
             x = np.real(x)
         return cast(x, dtype=dtype)
-    if dtype == object:
+    if dtype.kind == "O":
         raise errors.unsupported("ndarray.astype", "an array of dtype object cannot carry derivatives")
     return integer_cast(x, dtype=dtype)
 

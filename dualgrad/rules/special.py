@@ -55,7 +55,8 @@ elementwise(sp.exprel, lambda _z, x: sp.hyp1f1(2, 3, x) / 2)  # (e**x - 1) / x: 
 # ---- logistic ---------------------------------------------------------------------------------------------------------
 elementwise(sp.expit, lambda z, x: z * sp.expit(-x))
 elementwise(sp.log_expit, lambda _z, x: sp.expit(-x))
-elementwise(sp.logit, singular(lambda _z, x: inside(x, np.abs(x - 0.5) <= 0.5) / (x * (1 - x))))
+_bernoulli_variance = elementwise(lambda x: x * (1 - x), lambda _z, x: 1 - 2 * x, name="bernoulli_variance")  # see one_minus_square
+elementwise(sp.logit, singular(lambda _z, x: inside(x, np.abs(x - 0.5) <= 0.5) / _bernoulli_variance(x)))
 
 # ---- error functions --------------------------------------------------------------------------------------------------
 _bell = elementwise(  # exp(-x**2), whose derivatives vanish with it at infinity

@@ -42,7 +42,9 @@ def check_argnums(name: str, argnums: Any) -> Any:
         if isinstance(k, bool) or not isinstance(k, int | np.integer):
             raise errors.ArgumentError(f"{name}: argnums must be an int or a tuple of ints, not {argnums!r}{errors.user_line()}.")
     if len(set(numbers)) != len(numbers) or not numbers:
-        raise errors.ArgumentError(f"{name}: argnums must name at least one argument and none twice, got {argnums!r}{errors.user_line()}.")
+        raise errors.ArgumentError(
+            f"{name}: argnums must name at least one argument and none twice, got {argnums!r}{errors.user_line()}."
+        )
     return tuple(argnums) if isinstance(argnums, list) else argnums
 
 
@@ -85,8 +87,8 @@ def active(name: str, part: Any, argument: Any) -> tuple[list, Any, list[int]]:
                 indices.append(i)
             elif kind == "O":
                 raise errors.InputTypeError(
-                    f"{name}: {_argument(argument)}{tree.paths(structure)[i]} is an array of dtype object{errors.user_line()}; use a "
-                    "float array, or a list or dict of arrays (a tree)."
+                    f"{name}: {_argument(argument)}{tree.paths(structure)[i]} is an array of dtype object{errors.user_line()}; "
+                    "use a float array, or a list or dict of arrays (a tree)."
                 )
         elif isinstance(leaf, float | complex):
             leaves[i] = np.array(leaf)[()]
@@ -94,8 +96,8 @@ def active(name: str, part: Any, argument: Any) -> tuple[list, Any, list[int]]:
         elif isinstance(leaf, np.ndarray) and leaf.dtype.kind in "fc":
             if not isinstance(leaf, np.memmap):
                 raise errors.InputTypeError(
-                    f"{name}: {_argument(argument)}{tree.paths(structure)[i]} is a {type(leaf).__name__}{errors.user_line()}, whose "
-                    "operations differ from an array's; pass np.asarray(x), of a masked array x.filled() or x.data."
+                    f"{name}: {_argument(argument)}{tree.paths(structure)[i]} is a {type(leaf).__name__}{errors.user_line()}, "
+                    "whose operations differ from an array's; pass np.asarray(x), of a masked array x.filled() or x.data."
                 )
             leaves[i] = np.asarray(leaf)
             indices.append(i)
@@ -130,7 +132,7 @@ def output_leaves(name: str, f: Callable, out: Any) -> tuple[list, Any]:
     """Leaves and structure of what f returned; every leaf must be a number, an array of numbers, or None."""
     leaves, structure = tree.flatten(out)
     for i, leaf in enumerate(leaves):
-        if leaf is None or isinstance(leaf, Value | np.ndarray | np.generic) and leaf.dtype.kind in "fcbiu":
+        if leaf is None or (isinstance(leaf, Value | np.ndarray | np.generic) and leaf.dtype.kind in "fcbiu"):
             continue
         if isinstance(leaf, bool | int | float | complex):
             leaves[i] = np.array(leaf)[()]
@@ -159,28 +161,28 @@ def scalar_output(name: str, f: Callable, out: Any, holomorphic: bool) -> Any:
     if isinstance(out, bool | int | float | complex):
         out = np.array(out)[()]
     if not isinstance(out, Value | np.ndarray | np.generic):
-        paths = tree.paths(out) if not tree.structure(out) == tree.LEAF else []
+        paths = tree.paths(out) if tree.structure(out) != tree.LEAF else []
         detail = f"a tree with leaves {', '.join(paths[:4])}" if paths else errors.describe(out)
         raise errors.OutputError(
             f"{name}: {name_of(f)} must return a scalar, but it returned {detail}{errors.user_line()}. "
             "Return one number (extras with has_aux=True), or use jacobian(f)."
         )
-    if out.shape != ():  # type: ignore[union-attr]
+    if out.shape != ():
         raise errors.OutputError(
-            f"{name}: {name_of(f)} must return a scalar, but it returned shape {out.shape}{errors.user_line()}. "  # type: ignore[union-attr]
+            f"{name}: {name_of(f)} must return a scalar, but it returned shape {out.shape}{errors.user_line()}. "
             "Reduce it (for instance with .sum()), or use jacobian(f)."
         )
-    if out.dtype.kind == "c" and not holomorphic:  # type: ignore[union-attr]
+    if out.dtype.kind == "c" and not holomorphic:
         raise errors.OutputError(
-            f"{name}: {name_of(f)} must return a real scalar, but it returned {errors.describe(out)}{errors.user_line()}. Return its "
-            "real part or modulus, pass holomorphic=True for a holomorphic function, or use jvp and vjp for C -> C maps."
+            f"{name}: {name_of(f)} must return a real scalar, but it returned {errors.describe(out)}{errors.user_line()}. "
+            "Return its real part or modulus, pass holomorphic=True for a holomorphic function, or use jvp and vjp for C -> C maps."
         )
     return out
 
 
 def same_tree(name: str, what: str, tangent: Any, primal_leaves: Sequence, structure: Any, primal_name: str) -> list:
     """The leaves of a tangent or cotangent, checked leaf by leaf against primals; None leaves stay None."""
-    if structure != tree.LEAF or type(tangent) is not np.ndarray and not isinstance(tangent, Value):
+    if structure != tree.LEAF or (type(tangent) is not np.ndarray and not isinstance(tangent, Value)):
         problem = tree.difference(tree.structure(tangent), structure, what, primal_name)
         if problem is not None:
             raise errors.StructureError(f"{name}: {problem}{errors.user_line()}.")

@@ -37,7 +37,9 @@ class _Custom:
 
     def __init__(self, f: Callable) -> None:
         if not callable(f):
-            raise errors.ArgumentError(f"{type(self).__name__}: the argument must be a function, not {errors.describe(f)}{errors.user_line()}.")
+            raise errors.ArgumentError(
+                f"{type(self).__name__}: the argument must be a function, not {errors.describe(f)}{errors.user_line()}."
+            )
         functools.update_wrapper(self, f)
         self.f = f
 
@@ -50,11 +52,13 @@ class _Custom:
             return self.f(*args, **kwargs)
         if not self._rules:
             raise errors.CustomRuleError(
-                f"{type(self).__name__}: {name_of(self.f)} was differentiated{errors.user_line()}, but no rule was given: call {self._define}."
+                f"{type(self).__name__}: {name_of(self.f)} was differentiated{errors.user_line()}, but no rule was given: "
+                f"call {self._define}."
             )
         indices = [i for i, leaf in enumerate(leaves) if tree.is_differentiable(leaf)]
         operands = tuple(leaves[i] if hasattr(leaves[i], "dtype") else np.array(leaves[i])[()] for i in indices)
-        call = _Call(self, leaves, structure, indices, kwargs, max((x.owner for x in leaves if isinstance(x, Value)), key=lambda trace: trace.serial))
+        newest = max((x.owner for x in leaves if isinstance(x, Value)), key=lambda trace: trace.serial)
+        call = _Call(self, leaves, structure, indices, kwargs, newest)
         outs = bind(self._primitive(call), operands, {})
         return tree.unflatten(call.out_structure, list(outs))
 
@@ -66,7 +70,8 @@ class _Call:
     """One call of a custom function: how its operands sit in the argument trees."""
 
     def __init__(self, custom: _Custom, leaves: list, structure: Any, indices: list[int], kwargs: dict, trace: Any) -> None:
-        self.custom, self.leaves, self.structure, self.indices, self.kwargs, self.top = custom, leaves, structure, indices, kwargs, trace
+        self.custom, self.kwargs, self.top = custom, kwargs, trace
+        self.leaves, self.structure, self.indices = leaves, structure, indices
         self.out_structure: Any = None
 
     @property
@@ -86,8 +91,8 @@ class _Call:
         for leaf in leaves:
             if isinstance(leaf, Value) and leaf.owner is self.top:
                 raise errors.CustomRuleError(
-                    f"{type(self.custom).__name__}: {self.name} uses a traced value that is not among its arguments{errors.user_line()}; "
-                    "its derivative would be lost. Pass it as an argument."
+                    f"{type(self.custom).__name__}: {self.name} uses a traced value that is not among its arguments"
+                    f"{errors.user_line()}; its derivative would be lost. Pass it as an argument."
                 )
         return tuple(leaf if hasattr(leaf, "dtype") else np.array(leaf)[()] for leaf in leaves)
 
@@ -160,10 +165,14 @@ class custom_jvp(_Custom):
             result = rule(call.arguments(primals), tree.unflatten(call.structure, full), **call.kwargs)
             if not isinstance(result, tuple) or len(result) != 2:
                 raise errors.CustomRuleError(
-                    f"defjvp of {call.name}: the rule must return a pair (out, tangent), not {errors.describe(result)}{errors.user_line()}."
+                    f"defjvp of {call.name}: the rule must return a pair (out, tangent), "
+                    f"not {errors.describe(result)}{errors.user_line()}."
                 )
-            pushed = call.check("defjvp", "tangent", result[1], call.out_structure, [y if y.dtype.kind in "fc" else None for y in out])
-            return tuple(None if y.dtype.kind not in "fc" else _like(y) if t is None else t for t, y in zip(pushed, out, strict=True))
+            likes = [y if y.dtype.kind in "fc" else None for y in out]
+            pushed = call.check("defjvp", "tangent", result[1], call.out_structure, likes)
+            return tuple(
+                None if y.dtype.kind not in "fc" else _like(y) if t is None else t for t, y in zip(pushed, out, strict=True)
+            )
 
         def batch(primitive: Primitive, mapped: Any, *values: Any) -> tuple:
             axes = tuple(0 if m else None for m in mapped)
@@ -211,7 +220,8 @@ class custom_vjp(_Custom):
             result = fwd(*call.arguments(operands), **call.kwargs)
             if not isinstance(result, tuple) or len(result) != 2:
                 raise errors.CustomRuleError(
-                    f"defvjp of {call.name}: fwd must return a pair (out, residuals), not {errors.describe(result)}{errors.user_line()}."
+                    f"defvjp of {call.name}: fwd must return a pair (out, residuals), "
+                    f"not {errors.describe(result)}{errors.user_line()}."
                 )
             out = call.outputs(result[0])
             return out, (result[1], [_aval(y) for y in out], [_aval(x) for x in operands])
@@ -223,9 +233,10 @@ class custom_vjp(_Custom):
             parts = call.structure.children if hasattr(call.structure, "children") else None
             count = len(parts) if parts is not None else len(call.arguments(tuple(np.empty(s, d) for s, d in operands)))
             if not isinstance(found, tuple | list) or len(found) != count:
+                got = f"{len(found)} of them" if isinstance(found, tuple | list) else errors.describe(found)
                 raise errors.CustomRuleError(
                     f"defvjp of {call.name}: bwd must return a tuple of {count} cotangent{'s' * (count != 1)}, one per argument, "
-                    f"not {errors.describe(found) if not isinstance(found, tuple | list) else f'{len(found)} of them'}{errors.user_line()}."
+                    f"not {got}{errors.user_line()}."
                 )
             full: list[Any] = [None] * len(call.leaves)
             for i, (s, d) in zip(call.indices, operands, strict=True):
@@ -263,9 +274,10 @@ class custom_vjp(_Custom):
                 def one(instance_residuals: list, instance_cotangents: list) -> list:
                     moving = iter(instance_residuals)
                     full = [next(moving) if a else x for a, x in zip(arrays, static, strict=True)]
-                    shapes = ([(s[1:], d) for s, d in outs], [(s[1:] if m else s, d) for (s, d), m in zip(operands, mapped, strict=True)])
-                    found = vjp(instance_cotangents, (tree.unflatten(structure, full), *shapes))
-                    return [np.zeros(s, d) if c is None else c for c, (s, d) in zip(found, shapes[1], strict=True)]
+                    out_avals = [(s[1:], d) for s, d in outs]
+                    avals = [(s[1:] if m else s, d) for (s, d), m in zip(operands, mapped, strict=True)]
+                    found = vjp(instance_cotangents, (tree.unflatten(structure, full), out_avals, avals))
+                    return [np.zeros(s, d) if c is None else c for c, (s, d) in zip(found, avals, strict=True)]
 
                 found = vmap(one)(residuals, given)
                 return tuple(c if m else np.sum(c, axis=0) for c, m in zip(found, mapped, strict=True))

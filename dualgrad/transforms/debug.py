@@ -81,7 +81,7 @@ def _inspect(primitive: Primitive, args: tuple, result: Any) -> Any:
             continue
         if hasattr(out.owner, "places"):
             out.owner.places = out.owner.places or {}
-            out.owner.places[out.index] = place  # type: ignore[attr-defined]
+            out.owner.places[out.index] = place
         if not _depth.value:
             _raise_if_bad(primitive, args, out, place)
     return result
@@ -94,7 +94,9 @@ def _raise_if_bad(primitive: Primitive, args: tuple, out: Any, place: str) -> No
         bad = _first_bad(part)
         if bad is not None:
             operands = ", ".join(f"operand {k} = {errors.describe(a)}{_sample(a, bad[0])}" for k, a in enumerate(args))
-            raise errors.NonFiniteError(f"{primitive.name}: {name} is not finite: {bad[1]} at element {bad[0]}, in {place}; {operands}.")
+            raise errors.NonFiniteError(
+                f"{primitive.name}: {name} is not finite: {bad[1]} at element {bad[0]}, in {place}; {operands}."
+            )
 
 
 def _sample(operand: Any, index: tuple) -> str:
@@ -102,7 +104,8 @@ def _sample(operand: Any, index: tuple) -> str:
     array = components(operand)[0]
     if np.ndim(array) == 0:
         return f" ({array})"
-    return f" ({array[index]} there)" if np.ndim(array) == len(index) and all(i < n for i, n in zip(index, np.shape(array), strict=True)) else ""
+    inside = np.ndim(array) == len(index) and all(i < n for i, n in zip(index, np.shape(array), strict=True))
+    return f" ({array[index]} there)" if inside else ""
 
 
 def _check_cotangent(primitive: Any, operand: int, cotangent: Any, place: Any) -> None:
@@ -113,7 +116,8 @@ def _check_cotangent(primitive: Any, operand: int, cotangent: Any, place: Any) -
         if bad is not None:
             name = getattr(primitive, "name", primitive)
             raise errors.NonFiniteError(
-                f"{name}: the cotangent of operand {operand} is not finite: {bad[1]} at element {bad[0]}; the forward operation is in {place}."
+                f"{name}: the cotangent of operand {operand} is not finite: {bad[1]} at element {bad[0]}; "
+                f"the forward operation is in {place}."
             )
 
 

@@ -23,7 +23,6 @@ from dualgrad.transforms.arguments import (
     chosen,
     restore,
     same_tree,
-    split_aux,
     transformed,
 )
 from dualgrad.transforms.pullback import Recording, grad, record
@@ -199,7 +198,7 @@ def _jacfwd(f: Callable, argnums: Any, has_aux: bool, holomorphic: bool, chunk_s
         pieces.append(vmap(push, out_axes=0)(basis, [np.not_equal(e, 0) for e in basis]))
     outputs = kept["out"]
     rows_of = [_joined([piece[k] for piece in pieces]) for k in range(len(outputs))]
-    blocks = []
+    blocks: list[Any] = []
     for y, stacked in zip(outputs, rows_of, strict=True):
         if not tree.is_differentiable(y):
             blocks.append(None)

@@ -66,7 +66,9 @@ def _gradient(name: str, f: Callable, argnums: Any, has_aux: bool, holomorphic: 
     part, positions = chosen(name, f, argnums, args)
     leaves, structure, indices = active(name, part, argnums)
     if holomorphic and any(leaves[i].dtype.kind != "c" for i in indices):
-        raise errors.InputTypeError(f"{name}: holomorphic=True needs complex arguments{errors.user_line()}; cast them with .astype(complex).")
+        raise errors.InputTypeError(
+            f"{name}: holomorphic=True needs complex arguments{errors.user_line()}; cast them with .astype(complex)."
+        )
     tape = Tape(name)
     try:
         tape.enter(leaves, indices)
@@ -102,7 +104,10 @@ class Recording(NamedTuple):
     @property
     def outputs(self) -> list:
         """The output leaves, one level down."""
-        return [series(y.value, self.tape.splitting)[0] if type(y) is Variable and y.owner is self.tape else y for y in self.variables]
+        return [
+            series(y.value, self.tape.splitting)[0] if type(y) is Variable and y.owner is self.tape else y
+            for y in self.variables
+        ]
 
     def pull(self, cotangents: list, structural: bool = False) -> list:
         """One cotangent per differentiated leaf, for one per output leaf (None is zero)."""
@@ -152,7 +157,10 @@ def vjp(f: Callable, *primals: Any, has_aux: bool = False) -> tuple:
     check_function("vjp", f)
     recording = record("vjp", lambda arguments: f(*arguments), primals, "the primals", has_aux)
     dtypes = [y.dtype if tree.is_differentiable(y) else None for y in recording.variables]
-    shapes = [y if d is None else np.broadcast_to(np.zeros((), d), y.shape) for y, d in zip(recording.variables, dtypes, strict=True)]
+    shapes = [
+        y if d is None else np.broadcast_to(np.zeros((), d), y.shape)
+        for y, d in zip(recording.variables, dtypes, strict=True)
+    ]
 
     def pullback(cotangent: Any) -> tuple:
         """J^H cotangent, one tree per primal."""

@@ -11,7 +11,16 @@ from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Trace, Value
 from dualgrad.core.serial import next_serial
 from dualgrad.interpreters.dual import Dual, dual
-from dualgrad.transforms.arguments import active, check_function, evaluate, name_of, output_leaves, same_tree, split_aux, transformed
+from dualgrad.transforms.arguments import (
+    active,
+    check_function,
+    evaluate,
+    name_of,
+    output_leaves,
+    same_tree,
+    split_aux,
+    transformed,
+)
 from dualgrad.transforms.pullback import vjp
 from dualgrad.transforms.vectorize import vmap
 
@@ -120,8 +129,8 @@ def _derivative(f: Callable, /, x: Any, *args: Any, **kwargs: Any) -> Any:
     out, slope, probed = out[0], tangents[0], tangents[1]
     if np.shape(out) != np.shape(x):
         raise errors.NotElementwiseError(
-            f"derivative: {name_of(f)} maps shape {np.shape(x)} to shape {np.shape(out)}{errors.user_line()}, so it is not elementwise. "
-            "Use jacobian(f), or grad(f) for a scalar output."
+            f"derivative: {name_of(f)} maps shape {np.shape(x)} to shape {np.shape(out)}{errors.user_line()}, "
+            "so it is not elementwise. Use jacobian(f), or grad(f) for a scalar output."
         )
     expected, got = np.abs(_primal(slope) * probe), _primal(probed)
     tolerance = 1e3 * np.finfo(probe.dtype).eps * np.maximum(expected, np.max(expected, initial=0.0))
@@ -129,8 +138,8 @@ def _derivative(f: Callable, /, x: Any, *args: Any, **kwargs: Any) -> Any:
         wrong = np.abs(got - _primal(slope) * probe) > tolerance
     if np.any(wrong):
         raise errors.NotElementwiseError(
-            f"derivative: the Jacobian of {name_of(f)} is not diagonal{errors.user_line()}: an element of its output depends on other "
-            "elements of the input. Use jacobian(f), or jvp and vjp for products."
+            f"derivative: the Jacobian of {name_of(f)} is not diagonal{errors.user_line()}: an element of its output depends "
+            "on other elements of the input. Use jacobian(f), or jvp and vjp for products."
         )
     return slope
 

@@ -68,7 +68,7 @@ def _vmap(f: Callable, in_axes: Any, out_axes: Any, /, *args: Any, **kwargs: Any
     finally:
         trace.alive = False
     places = _broadcast_prefix(out_axes, out)
-    results = []
+    results: list[Any] = []
     for y, place in zip(out_leaves, places, strict=True):
         if y is None:
             results.append(None)
@@ -76,7 +76,9 @@ def _vmap(f: Callable, in_axes: Any, out_axes: Any, /, *args: Any, **kwargs: Any
         if type(y) is Batched and y.owner is trace:
             value = y.value
             if place is None:
-                raise errors.ArgumentError(f"vmap: out_axes is None for an output that differs between instances{errors.user_line()}.")
+                raise errors.ArgumentError(
+                    f"vmap: out_axes is None for an output that differs between instances{errors.user_line()}."
+                )
         elif place is None:
             results.append(y)
             continue
@@ -98,8 +100,12 @@ def _broadcast_prefix(axes: Any, full: Any) -> list[Any]:
         return [axes] * len(tree.leaves(full))
     if isinstance(full, dict) and isinstance(axes, dict):
         if axes.keys() != full.keys():
-            raise errors.StructureError(f"vmap: in_axes or out_axes has the keys {list(axes)}, the tree {list(full)}{errors.user_line()}.")
+            raise errors.StructureError(
+                f"vmap: in_axes or out_axes has the keys {list(axes)}, the tree {list(full)}{errors.user_line()}."
+            )
         return [a for key in full for a in _broadcast_prefix(axes[key], full[key])]
     if isinstance(full, tuple | list) and isinstance(axes, tuple | list) and len(axes) == len(full):
         return [a for prefix, part in zip(axes, full, strict=True) for a in _broadcast_prefix(prefix, part)]
-    raise errors.StructureError(f"vmap: in_axes or out_axes {axes!r} is not a prefix of the tree it belongs to{errors.user_line()}.")
+    raise errors.StructureError(
+        f"vmap: in_axes or out_axes {axes!r} is not a prefix of the tree it belongs to{errors.user_line()}."
+    )

@@ -14,6 +14,27 @@ import numpy as np
 from dualgrad.core import primitive as core
 from dualgrad.core.arrays import ONE, ZERO, conjugate, masked, real_like, through, unbroadcast
 from dualgrad.core.primitive import Aval
+from dualgrad.core.traced import components
+
+
+class Suspect(Exception):
+    """The fast sweep met a nan that may stand for a structural zero."""
+
+
+def has_nan(g: Any) -> bool:
+    """Is an element nan?  (A sum may also be inf - inf: then the careful sweep runs for nothing.)"""
+    if type(g) is np.ndarray and g.size <= 1024:
+        flat = g.ravel()
+        total = flat.dot(flat)  # 0.3 us, a third of a sum
+        return bool(total != total)
+    return any(bool((total := np.add.reduce(array, None)) != total) for array in components(g))
+
+
+def sound(c: Any) -> Any:
+    """The cotangent of a selection, unless infinity times a structural zero has made it nan."""
+    if has_nan(c):
+        raise Suspect
+    return c
 
 
 def pull_constant(ct: list, g: Any, record: tuple) -> None:

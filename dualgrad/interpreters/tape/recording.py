@@ -17,7 +17,7 @@ from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Aval, Primitive, Value, bind
 from dualgrad.core.splitting import split
 from dualgrad.core.traced import Traced, escaped, located
-from dualgrad.interpreters.tape.pulls import CONSTANT, pull_general, pull_item, pull_linear
+from dualgrad.interpreters.tape.pulls import CONSTANT, pull_general, pull_item, pull_linear, sound
 
 _getframe = sys._getframe
 _ndarray = np.ndarray
@@ -100,13 +100,15 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
         return record_general(trace, primitive, parents, values, out, static)
 
     if primitive.kind == "linear" and primitive.transpose.__code__.co_argcount == 2:  # one operand: the common case, made lean
-        everything = general
+        everything, makes_zeros = general, primitive.local and not primitive.onto
 
         def general(trace: Any, args: tuple, static: dict) -> Any:
             if len(args) != 1:
                 return everything(trace, args, static)
             (x,) = args
             value = x.value
+            if makes_zeros and trace.curved:
+                trace.exposed = True
             out = primitive(value, **static) if isinstance(value, Value) else primitive.function(value, **static)
             try:
                 trace.records.append((pull_linear, x.index, primitive, _new_aval(Aval, (value.shape, value.dtype)), static))
@@ -140,6 +142,10 @@ def record_general(trace: Any, primitive: Primitive, parents: Sequence[int], val
 
 
 def _record(trace: Any, primitive: Any, parents: tuple, residual: Any, operands: tuple, static: dict, out: Any) -> Any:
+    if primitive.kind == "elementwise" or (primitive.kind == "opaque" and primitive.local):
+        trace.curved = True
+    elif trace.curved and (primitive.kind == "select" or (primitive.local and not primitive.onto)):
+        trace.exposed = True
     records = trace.records
     records.append((pull_general, parents, primitive, residual, operands, static))
     index = len(records) - 1
@@ -207,6 +213,8 @@ def _unary(primitive: Primitive) -> Callable:
                 raise escaped(x)
             return record_general(trace, primitive, (x.index,), [value], z, {})
         records = trace.records
+        if not unit:
+            trace.curved = True
         try:
             records.append((pull, x.index, z if keep_out else None, value if keep_x else None))
         except _Escaped:
@@ -229,13 +237,13 @@ def _elementwise_terms(primitive: Primitive) -> tuple:
         if slope is ZERO:
             return None
         if weight is not None:
-            return lambda g, z, x, y: g * weight(z, x, y)
+            return lambda g, z, x, y: sound(g * weight(z, x, y))
         if ties is not None:
 
             def select(g: Any, z: Any, x: Any, y: Any) -> Any:
                 tie = ties(z, x, y)
                 c = g * slope(z, x, y)
-                return c + 0.5 * (g * tie) if any_true(tie) else c
+                return sound(c + 0.5 * (g * tie) if any_true(tie) else c)
 
             return select
         return lambda g, z, x, y: g * slope(z, x, y)
@@ -258,7 +266,8 @@ def _binary(primitive: Primitive, term0: Callable | None, term1: Callable | None
     For a bilinear function the term receives avals of the operand it is the transpose for.
     """
     function, shortcut = primitive.function, primitive.shortcut
-    avals = primitive.kind == "multilinear"
+    avals, selects = primitive.kind == "multilinear", primitive.kind == "select"
+    curves = primitive.kind == "elementwise" and any(slope not in (ONE, MINUS_ONE, ZERO) for slope in primitive.slopes)  # type: ignore[union-attr]
     plans = {pattern: kept(pattern) for pattern in ((0, 0), (0, -1), (-1, 0))}
     (out_both, (x_both, y_both)), (out_left, (x_left, y_left)), (out_right, (x_right, y_right)) = plans.values()
     if avals:
@@ -357,6 +366,10 @@ def _binary(primitive: Primitive, term0: Callable | None, term1: Callable | None
         else:
             return located(bind(primitive, (x, y), {}), _getframe(1))
         records = trace.records
+        if curves:
+            trace.curved = True
+        elif selects and trace.curved:
+            trace.exposed = True
         try:
             records.append(record)
         except _Escaped:

@@ -3,6 +3,7 @@
 Two sweeps share the records.  The fast one may meet 0 * inf = nan where the zero is *structural* (made by a selection or
 an index, not computed).  A nan cannot leave a linear sweep unless it is selected away, so its result is right unless it
 holds a nan; only then the careful sweep runs, which carries with every cotangent its support: where it can be non-zero.
+The look for nans is spared where no structural zero can meet an infinite slope (the tape is not `exposed`).
 """
 from __future__ import annotations
 
@@ -19,12 +20,12 @@ from dualgrad.core.arrays import SOLE, union
 from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Value
 from dualgrad.core.splitting import series
-from dualgrad.core.traced import components
-from dualgrad.interpreters.tape.pulls import contributions, pull_constant, pull_item
+from dualgrad.interpreters.tape.pulls import Suspect, contributions, has_nan, pull_constant, pull_item
 from dualgrad.interpreters.tape.recording import Variable
 
 _getrefcount = sys.getrefcount
 _ndarray = np.ndarray
+
 
 def pull_back(tape: Any, outputs: Sequence[Any], cotangents: Sequence[Any], structural: bool = False) -> list[Any]:
     """Cotangents of all inputs of a tape, each owned by the caller, of the shape and dtype of its input.
@@ -69,9 +70,15 @@ def _cotangents(tape: Any, seeds: list, careful: bool, structural: bool) -> list
             supports[i] = s if ct[i] is None else union(supports[i], s)
         ct[i] = g if ct[i] is None else ct[i] + g
     stop = len(tape.inputs)
-    _sweep(tape, ct, supports, stop)
-    found = ct[stop - 1 :: -1]
-    return _cotangents(tape, seeds, True, structural) if not careful and _has_nan(found) else found
+    try:
+        _sweep(tape, ct, supports, stop)
+        found = ct[stop - 1 :: -1]
+        exposed = tape.exposed or (structural and tape.curved)
+        if careful or not exposed or not any(g is not None and has_nan(g) for g in found):
+            return found
+    except Suspect:
+        pass
+    return _cotangents(tape, seeds, True, structural)
 
 
 def _sweep(tape: Any, ct: list, supports: list | None, stop: int) -> None:
@@ -160,20 +167,4 @@ def _on_outer_tape(value: Any) -> bool:
         if type(value) is Variable or _on_outer_tape(getattr(value, "tangent", None)):
             return True
         value = value.value
-    return False
-
-
-def _has_nan(found: list) -> bool:
-    """Is an element nan?  (A sum may also be inf - inf: then the careful sweep runs for nothing.)"""
-    for g in found:
-        if type(g) is _ndarray and g.size <= 1024:
-            flat = g.ravel()
-            total = flat.dot(flat)  # 0.3 us, a third of a sum
-            if total != total:
-                return True
-        elif g is not None:
-            for array in components(g):
-                total = np.add.reduce(array, None)
-                if total != total:
-                    return True
     return False
