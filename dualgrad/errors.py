@@ -111,8 +111,6 @@ def name_of(function: Any) -> str:
     """The name a user knows a function by: `np.linalg.eig`, `scipy.special.jv`, `np.add`."""
     if isinstance(function, str):
         return function
-    if isinstance(function, str):
-        return function
     module = getattr(function, "__module__", None) or ""
     name = getattr(function, "__name__", None) or repr(function)
     if isinstance(function, numpy.ufunc):

@@ -39,7 +39,7 @@ class Batched(Traced):
     def __int__(self) -> int:
         raise _decision("int()")
 
-    __index__ = __floor__ = __ceil__ = __trunc__ = __int__  # type: ignore[assignment]
+    __index__ = __floor__ = __ceil__ = __trunc__ = __int__
 
     @classmethod
     def specialize(cls, primitive: Primitive) -> tuple[Callable, Callable]:

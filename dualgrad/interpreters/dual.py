@@ -79,8 +79,8 @@ def dual(trace: Trace, value: Any, tangent: Any, support: Any = None) -> Any:
 
 def _floating(x: Any, what: str) -> Any:
     x = x if isinstance(x, Value) else np.array(x)[()]
-    if x.dtype.kind not in "fc":  # type: ignore[union-attr]
-        if x.dtype.kind in "iub":  # type: ignore[union-attr]
+    if x.dtype.kind not in "fc":
+        if x.dtype.kind in "iub":
             raise errors.InputTypeError(
                 f"Dual: the {what} is {errors.describe(x)}; a derivative needs a floating {what}: use float(x)."
             )
@@ -290,8 +290,8 @@ def pushed(primitive: Primitive, tangents: list, supports: list, out: Any, value
         terms = [primitive(*[tangents[k] if m == k else x for m, x in enumerate(values)], **static) for k in active]
         return _sum(terms), None
     if primitive.jvp is not None:
-        given = tangents[0] if len(tangents) == 1 else tuple(tangents)
-        return primitive.jvp(given, out, *values, **static), supports[0] if primitive.local else None
+        pushing = tangents[0] if len(tangents) == 1 else tuple(tangents)
+        return primitive.jvp(pushing, out, *values, **static), supports[0] if primitive.local else None
     return _pushed_through_pullback(primitive, active, tangents, out, values, static), None
 
 

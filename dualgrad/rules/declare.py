@@ -67,9 +67,9 @@ def linear(
     zero stays one.
     `onto`: every element of the operand reaches the output, so the transpose makes no zeros.
     """
-    return _register(
-        Primitive(name or function.__name__, function, "linear", transpose=transpose, batch=batch, local=local, onto=onto, data=data), function
-    )
+    name = name or function.__name__
+    primitive = Primitive(name, function, "linear", transpose=transpose, batch=batch, local=local, onto=onto, data=data)
+    return _register(primitive, function)
 
 
 def multilinear(function: Any, transposes: Any, *, batch: Callable | None = None, name: str | None = None) -> Primitive:

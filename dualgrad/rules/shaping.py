@@ -65,7 +65,9 @@ def _pieces(g: Any, *xs: Any, axis: int) -> tuple:
     return tuple(g[(*before, slice(int(end) - x.shape[axis], int(end)))] for x, end in zip(xs, edges, strict=True))
 
 
-concatenate = linear(lambda *xs, axis: np.concatenate(xs, axis), _pieces, batch=batch_axes("axis"), local=True, onto=True, name="concatenate")
+concatenate = linear(
+    lambda *xs, axis: np.concatenate(xs, axis), _pieces, batch=batch_axes("axis"), local=True, onto=True, name="concatenate"
+)
 
 cast = linear(
     lambda x, *, dtype: x.astype(dtype),

@@ -102,7 +102,7 @@ def contributions(record: tuple, g: Any, support: Any) -> list[tuple[int, Any, A
             shape = operands[k].shape if operands[k] is not None else c.shape
             c = unbroadcast(c, shape)
             if alive is not None and np.shape(alive) != shape:
-                alive = through(lambda m, shape=shape: unbroadcast(m, shape), np.broadcast_to(alive, g.shape))  # type: ignore[misc]
+                alive = through(lambda m, shape=shape: unbroadcast(m, shape), np.broadcast_to(alive, g.shape))
             found.append((i, c, alive))
     elif kind == "linear":
         cotangents = as_tuple(primitive.transpose(g, *operands, **static))

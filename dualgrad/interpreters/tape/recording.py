@@ -271,7 +271,7 @@ def _binary(primitive: Primitive, term0: Callable | None, term1: Callable | None
     plans = {pattern: kept(pattern) for pattern in ((0, 0), (0, -1), (-1, 0))}
     (out_both, (x_both, y_both)), (out_left, (x_left, y_left)), (out_right, (x_right, y_right)) = plans.values()
     if avals:
-        x_left = y_right = False  # type: ignore[assignment]
+        x_left = y_right = False
 
     def pull_both(ct: list, g: Any, record: tuple) -> None:
         _, i, j, z, x, y, shape, other = record
@@ -325,7 +325,7 @@ def _binary(primitive: Primitive, term0: Callable | None, term1: Callable | None
             z = function(x_value, y_value)
             if z.dtype.kind == "c":
                 return complex_record(trace, x, y, x_value, y_value, x.index, y.index, z)
-            record = (
+            record: tuple = (
                 pull_both, x.index, y.index, z if out_both else None, x_value if x_both else None,
                 y_value if y_both else None, x_value.shape, y_value.shape,
             )  # fmt: skip

@@ -47,7 +47,7 @@ def pull_back(tape: Any, outputs: Sequence[Any], cotangents: Sequence[Any], stru
     results: list[Any] = []
     for shape, dtype, kind in tape.inputs:
         g = found.pop()
-        if type(g) is _ndarray is kind and g.base is None and _getrefcount(g) <= SOLE and (g.dtype is dtype or g.dtype == dtype):
+        if type(g) is _ndarray and kind is _ndarray and g.base is None and _getrefcount(g) <= SOLE and g.dtype == dtype:
             results.append(g)  # only this name refers to it: it is the caller's already
             continue
         if g is None:
@@ -109,7 +109,7 @@ def _sweep(tape: Any, ct: list, supports: list | None, stop: int) -> None:
             for parent, c, s in found:
                 if debugged:
                     primitive, parents = pull.expand(record)[:2]
-                    core.check_cotangent(primitive, parents.index(parent), c, tape.places.get(i))  # type: ignore[union-attr]
+                    core.check_cotangent(primitive, parents.index(parent), c, tape.places.get(i))
                 supports[parent] = s if ct[parent] is None else union(supports[parent], s)
                 ct[parent] = c if ct[parent] is None else ct[parent] + c
 
