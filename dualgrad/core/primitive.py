@@ -93,8 +93,8 @@ class Primitive:
     """One pure array function and its derivative, as data (see the module docstring)."""
 
     __slots__ = (
-        "adapt", "batch", "data", "fast", "function", "handlers", "jvp", "keeps", "kind", "local", "multiple", "name", "onto", "save",
-        "shortcut", "slopes", "split", "ties", "transpose", "vjp", "weights",
+        "adapt", "batch", "data", "fast", "function", "handlers", "jvp", "keeps", "kind", "local", "multiple", "name", "onto",
+        "save", "shortcut", "slopes", "split", "ties", "transpose", "vjp", "weights",
     )  # fmt: skip
 
     def __init__(
