@@ -155,7 +155,7 @@ class Traced(Value):
 
     @property
     def T(self) -> Any:
-        return np.transpose(self)
+        return METHODS["transpose"](self)
 
     @property
     def mT(self) -> Any:
@@ -193,6 +193,10 @@ class Traced(Value):
 
     def __setitem__(self, index: Any, values: Any) -> None:
         METHODS["__setitem__"](self, index, values)
+
+    def __format__(self, spec: str) -> str:
+        """What is printed is the primal: f"{loss:.3f}" is no computation."""
+        return format(self.value, spec) if spec else str(self)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({errors.describe(self)}, {self.value!r})"
@@ -364,10 +368,12 @@ def _conversion_error(value: Traced, conversion: str | None = None) -> errors.Tr
             "derivative. Make the buffer with np.zeros_like(x) or np.zeros(shape, like=x), where x is traced."
         )
     if library is not None and not library.f_globals.get("__name__", "").startswith("dualgrad"):
-        name = f"{library.f_globals.get('__name__', '')}.{library.f_code.co_name}"
+        module = library.f_globals.get("__name__", "")
+        name = f"{'np' if module.startswith('numpy') else module}.{library.f_code.co_name}"
         return errors.TracedConversionError(
-            f"{name} wanted a plain array, but was given a traced value {what}{errors.user_line()}: its derivative would be lost. "
-            "Use a supported NumPy function, or its drop-in in dualgrad.numpy or dualgrad.scipy."
+            f"{name} was given a traced value {what}, alone or in a list{errors.user_line()}, and wanted a plain array: its derivative "
+            "would be lost. Join a list with np.stack([...]) first; else use a supported NumPy function, or the drop-in of this one "
+            "in dualgrad.numpy or dualgrad.scipy."
         )
     if conversion == "float()":
         return errors.TracedConversionError(

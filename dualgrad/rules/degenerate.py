@@ -4,7 +4,9 @@ A function of eigenvectors that does not depend on the gauge (the choice of basi
 derivative there all the same.  In reverse mode the tape splits the spectrum formally (core/splitting.py) and `quotient` is the
 limit.  In forward mode (`adapt` of a primitive) the basis inside each block is the one in which dA is diagonal, the basis that
 moves smoothly with A; the rest of its motion inside the block cannot matter (Kato, Perturbation Theory, section II.6).  A
-cotangent that depends on the gauge raises DegeneracyError.
+cotangent that depends on the gauge raises DegeneracyError: one whose product with a turn of the basis is not 0.  A function
+that depends on the gauge but is stationary in the basis at hand (v[0, 0] at v = 1) has the cotangent of one that does not
+(v[0] @ v[0] / 2), and cannot be told from it.
 """
 from __future__ import annotations
 

@@ -80,7 +80,8 @@ def pushforward(name: str, f: Callable, primals: Any, tangents: Any, has_aux: bo
 
 def _tangent(tangent: Any, dtype: Any) -> Any:
     """A tangent owned by the caller, of its primal's dtype."""
-    return snapshot(tangent) if tangent.dtype == dtype else tangent.astype(dtype)
+    tangent = snapshot(tangent) if tangent.dtype == dtype else tangent.astype(dtype)
+    return tangent[()] if type(tangent) is np.ndarray and not tangent.shape else tangent
 
 
 def linearize(f: Callable, *primals: Any) -> tuple:

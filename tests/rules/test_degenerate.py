@@ -156,16 +156,42 @@ def test_mapped_and_stacked_matrices_may_be_degenerate_or_not():
     np.testing.assert_allclose(grad(stacked)(xs), wanted, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "f, x",
-    [
-        (lambda x: np.linalg.eigh(symmetric(x))[1][0, 1], np.eye(3)),
-        (lambda x: np.linalg.svd(x)[0][0, 1], np.eye(3)),
-        (lambda x: np.linalg.svd(x).Vh[2, 1], np.diag([1.0, 0.0, 0.0])),
-        (lambda x: np.linalg.svd(x)[0][0, 3], np.cos(np.arange(8.0)).reshape(4, 2)),
-    ],
-)
-def test_a_cotangent_that_depends_on_the_gauge_raises(f, x):
+def vectors(factor, full=True):
+    """x -> a generic linear function of eigenvectors (factor "v") or of the singular vectors in U or V^H.
+
+    Generic, because one element of an eigenvector may happen to be stationary under a turn of the basis LAPACK returns (v[0, 0] at
+    v = 1: a cotangent that is symmetric in the block, as that of a function which does not depend on the gauge may be).
+    """
+
+    def f(x):
+        found = np.linalg.eigh(symmetric(x))[1] if factor == "v" else np.linalg.svd(x, full)[0 if factor == "u" else 2]
+        return np.real(np.sum(found * C[: found.shape[0], : found.shape[1]]))
+
+    return f
+
+
+DEPENDENT = {
+    "eigh at the unit matrix": (vectors("v"), np.eye(3)),
+    "eigh at 0": (vectors("v"), np.zeros((3, 3))),
+    "eigh, one pair": (vectors("v"), with_spectrum(1, 1, 2, 3)),
+    "eigh, two pairs": (vectors("v"), with_spectrum(1, 1, 2, 2)),
+    "eigh, complex": (vectors("v"), symmetric(UNITARY * np.array([1.0, 1.0, 2.0]) @ np.conjugate(UNITARY.T))),
+    "U at the unit matrix": (vectors("u"), np.eye(3)),
+    "V at the unit matrix": (vectors("vh"), np.eye(3)),
+    "U, rank one": (vectors("u"), np.diag([1.0, 0.0, 0.0])),
+    "V, rank one": (vectors("vh"), np.diag([1.0, 0.0, 0.0])),
+    "U, tied": (vectors("u", full=False), 2 * Q[:, :3]),
+    "U, tall, low rank, thin": (vectors("u", full=False), LOW_RANK),
+    "V, wide, low rank, thin": (vectors("vh", full=False), LOW_RANK.T),
+    "U beyond min(m, n)": (vectors("u"), np.cos(np.arange(8.0)).reshape(4, 2)),
+    "V beyond min(m, n)": (vectors("vh"), np.cos(np.arange(8.0)).reshape(2, 4)),
+    "V at 0": (vectors("vh"), np.zeros((4, 3))),
+}
+
+
+@pytest.mark.parametrize("name", DEPENDENT)
+def test_a_cotangent_that_depends_on_the_gauge_raises(name):
+    f, x = DEPENDENT[name]
     with pytest.raises(errors.DegeneracyError, match="arbitrary"):
         grad(f)(x)
 

@@ -1,11 +1,13 @@
 """Ufuncs where calculus leaves a choice, where a naive slope overflows or cancels, and at every order."""
 from __future__ import annotations
 
+import itertools
 import math
 
 import mpmath as mp
 import numpy as np
 import pytest
+import scipy.special as sp
 from rules.points import assert_derivatives, nth_derivative
 
 from dualgrad import Dual, grad, jacfwd, jvp
@@ -93,6 +95,59 @@ POINTS = {
 def test_at_a_special_point(name):
     f, x, *wanted = POINTS[name]
     assert_derivatives(f, x, *wanted)
+
+
+ENDS = {  # (function, point, first three derivatives there, from within the domain)
+    "arcsin at 1": (np.arcsin, 1.0, [inf, inf, inf]),
+    "arcsin at -1": (np.arcsin, -1.0, [inf, -inf, inf]),
+    "arccos at 1": (np.arccos, 1.0, [-inf, -inf, -inf]),
+    "arccos at -1": (np.arccos, -1.0, [-inf, inf, -inf]),
+    "arccosh at 1": (np.arccosh, 1.0, [inf, -inf, inf]),
+    "arctanh at 1": (np.arctanh, 1.0, [inf, inf, inf]),
+    "arctanh at -1": (np.arctanh, -1.0, [inf, -inf, inf]),
+    "sqrt at 0": (np.sqrt, 0.0, [inf, -inf, inf]),
+    "cbrt at 0": (np.cbrt, 0.0, [inf, -inf, inf]),
+    "cbrt at -0": (np.cbrt, -0.0, [inf, inf, inf]),
+    "x**.5 at 0": (lambda x: x**0.5, 0.0, [inf, -inf, inf]),
+    "x**[.5] at 0": (lambda x: x ** A(0.5), 0.0, [inf, -inf, inf]),
+    "float_power(x, .5) at 0": (lambda x: np.float_power(x, 0.5), 0.0, [inf, -inf, inf]),
+    "x**1.5 at 0": (lambda x: x**1.5, 0.0, [0.0, inf, -inf]),
+    "log at 0": (np.log, 0.0, [inf, -inf, inf]),
+    "log2 at 0": (np.log2, 0.0, [inf, -inf, inf]),
+    "log10 at 0": (np.log10, 0.0, [inf, -inf, inf]),
+    "log1p at -1": (np.log1p, -1.0, [inf, -inf, inf]),
+    "1 / x at 0": (lambda x: 1 / x, 0.0, [-inf, inf, -inf]),
+    "reciprocal at 0": (np.reciprocal, 0.0, [-inf, inf, -inf]),
+    "logit at 0": (sp.logit, 0.0, [inf, -inf, inf]),
+    "logit at 1": (sp.logit, 1.0, [inf, inf, inf]),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_at_an_infinite_slope_the_next_derivatives_are_its_limits_in_all_nestings(name):
+    f, x, wanted = ENDS[name]
+    of_array = lambda x: np.sum(f(x * np.ones(2)))
+    with np.errstate(divide="ignore"):  # of the value, log(0)
+        for n, limit in enumerate(wanted, 1):
+            for modes in map("".join, itertools.product("fr", repeat=n)):
+                assert nth_derivative(f, n, modes)(x) == nth_derivative(of_array, n, modes)(x) == limit, (n, modes)
+
+
+@pytest.mark.parametrize(
+    ("f", "slope", "xs"),
+    [
+        (np.arcsin, lambda x: 1 / mp.sqrt(1 - x * x), 1 - 10.0 ** -np.arange(1, 16)),
+        (np.arccos, lambda x: -1 / mp.sqrt(1 - x * x), 10.0 ** -np.arange(1, 16) - 1),
+        (np.arctanh, lambda x: 1 / (1 - x * x), 1 - 10.0 ** -np.arange(1, 16)),
+        (np.arccosh, lambda x: 1 / mp.sqrt(x * x - 1), 1 + 10.0 ** np.arange(-15, 200, 5)),
+        (np.cbrt, lambda x: 1 / (3 * mp.cbrt(abs(x)) ** 2), 10.0 ** np.arange(-300, 300, 7)),
+        (sp.logit, lambda x: 1 / (x * (1 - x)), 1 - 10.0 ** -np.arange(1, 16)),
+    ],
+)
+def test_near_an_infinite_slope_nothing_cancels(f, slope, xs):
+    with mp.workdps(40):
+        np.testing.assert_allclose(grad(lambda x: np.sum(f(x)))(xs), [float(slope(mp.mpf(float(x)))) for x in xs], rtol=1e-15)
+    assert grad(f)(np.float32(xs[0])).dtype == np.float32
 
 
 @pytest.mark.parametrize("modes", ["f", "r", "fr", "rf"])

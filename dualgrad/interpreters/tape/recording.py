@@ -76,6 +76,8 @@ def _outranks(trace: Any, value: Any) -> bool:
 
 
 def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
+    plans: dict[tuple, tuple[bool, list[bool]]] = {}  # operands on the tape -> which residuals to keep
+
     def general(trace: Any, args: tuple, static: dict) -> Any:
         values, parents = [], []
         for arg in args:
@@ -97,7 +99,11 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
             out = primitive.adapt(None, out, *values, **static)
         if primitive.split is not None and (directions := primitive.split(out, *values, **static)) is not None:
             out = split(trace, out, directions)
-        return record_general(trace, primitive, parents, values, out, static)
+        pattern = tuple([parent >= 0 for parent in parents])
+        plan = plans.get(pattern)
+        if plan is None:
+            plan = plans[pattern] = _kept(primitive, parents, len(parents))
+        return record_general(trace, primitive, parents, values, out, static, plan)
 
     if primitive.kind == "linear" and primitive.transpose.__code__.co_argcount == 2:  # one operand: the common case, made lean
         everything, makes_zeros = general, primitive.local and not primitive.onto
@@ -128,9 +134,11 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
     return fallback, general
 
 
-def record_general(trace: Any, primitive: Primitive, parents: Sequence[int], values: list, out: Any, static: dict) -> Any:
+def record_general(
+    trace: Any, primitive: Primitive, parents: Sequence[int], values: list, out: Any, static: dict, plan: tuple | None = None
+) -> Any:
     """Append the record of `out = primitive(*values)` with the residuals its rule reads; the output as variable(s)."""
-    keep_out, keep = _kept(primitive, parents, len(values))
+    keep_out, keep = plan or _kept(primitive, parents, len(values))
     if primitive.kind == "linear":  # indices are operands too
         keep = [np.result_type(value).kind not in "fc" for value in values]
     operands = tuple(
