@@ -371,9 +371,9 @@ def _conversion_error(value: Traced, conversion: str | None = None) -> errors.Tr
         module = library.f_globals.get("__name__", "")
         name = f"{'np' if module.startswith('numpy') else module}.{library.f_code.co_name}"
         return errors.TracedConversionError(
-            f"{name} was given a traced value {what}, alone or in a list{errors.user_line()}, and wanted a plain array: its derivative "
-            "would be lost. Join a list with np.stack([...]) first; else use a supported NumPy function, or the drop-in of this one "
-            "in dualgrad.numpy or dualgrad.scipy."
+            f"{name} was given a traced value {what}, alone or in a list{errors.user_line()}, and wanted a plain array: "
+            "its derivative would be lost. Join a list with np.stack([...]) first; else use a supported NumPy function, "
+            "or the drop-in of this one in dualgrad.numpy or dualgrad.scipy."
         )
     if conversion == "float()":
         return errors.TracedConversionError(
