@@ -35,6 +35,8 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     given = g.shape
     if given == shape:
         return g
+    if len(given) == 2 and given[1:] == shape:  # a bias
+        return sum_rows(g)
     extra = len(given) - len(shape)
     if extra == 1:
         g = sum_rows(g)
@@ -50,12 +52,14 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
 
 def sum_rows(g: Any) -> Any:
     """The sum over the first axis; of a small plain matrix as a product with ones, in 0.3 us instead of 0.8 us."""
-    if type(g) is np.ndarray and g.ndim == 2 and g.shape[0] <= 256 and g.dtype == np.float64:
-        return _ONES[: g.shape[0]].dot(g)
+    if type(g) is np.ndarray and g.ndim == 2 and g.dtype == np.float64:
+        ones = _ONES.get(g.shape[0])
+        if ones is not None:
+            return ones.dot(g)
     return np.add.reduce(g, 0)
 
 
-_ONES = np.ones(256)
+_ONES = {n: np.ones(n) for n in range(257)}
 
 
 def stretch(g: Any, shape: tuple[int, ...]) -> Any:

@@ -106,12 +106,12 @@ def _count(x: Any, axis: tuple[int, ...]) -> int:
 
 
 def _mean_of(x: Any, *, axis: tuple[int, ...]) -> Any:
-    return divided(add_reduce(x, axis=axis), _count(x, axis))
+    return add_reduce(x, axis=axis) / _count(x, axis)
 
 
 mean = linear(
     _mean_of,
-    lambda g, x, *, axis: spread_over(divided(g, _count(x, axis)), x.shape, axis),
+    lambda g, x, *, axis: spread_over(g / _count(x, axis), x.shape, axis),
     batch=batch_axis("axis"),
     local=True, onto=True,
     name="mean",
