@@ -94,7 +94,7 @@ class Primitive:
 
     __slots__ = (
         "adapt", "batch", "data", "fast", "function", "handlers", "jvp", "keeps", "kind", "local", "multiple", "name", "onto",
-        "save", "shortcut", "slopes", "split", "ties", "transpose", "vjp", "weights",
+        "registered", "save", "shortcut", "slopes", "split", "ties", "transpose", "vjp", "weights",
     )  # fmt: skip
 
     def __init__(
@@ -134,6 +134,7 @@ class Primitive:
         self.multiple = multiple  # returns a tuple
         if register:
             keeps = tuple(kept(slope, skip=0) for slope in slopes) if slopes else kept(vjp, skip=1)
+        self.registered = register  # declared by the library, not made for a call of a user's function
         self.keeps = keeps  # which of (out, *operands) the rule reads; per slope for an elementwise function
         self.fast = _Specialized(self, 0)
         self.handlers = _Specialized(self, 1)

@@ -86,7 +86,10 @@ class Traced(Value):
                 out = kwargs.pop("out")
             if known is not None and not known.issuperset(kwargs):
                 raise errors.unknown_keyword(function, next(k for k in kwargs if k not in known))
-        result = located(front(*args, **kwargs), _getframe(1))
+        result = front(*args, **kwargs) if kwargs else front(*args)
+        if isinstance(result, Value):
+            frame = _getframe(1)
+            result.code, result.instruction = frame.f_code, frame.f_lasti
         return result if out is None else assign(out, result, errors.name_of(function))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
@@ -135,7 +138,7 @@ class Traced(Value):
 
     @property
     def ndim(self) -> int:
-        return len(self.shape)
+        return self.value.ndim
 
     @property
     def size(self) -> int:

@@ -30,6 +30,10 @@ class Batched(Traced):
         return self.value.shape[1:]
 
     @property
+    def ndim(self) -> int:
+        return self.value.ndim - 1
+
+    @property
     def size(self) -> int:
         return math.prod(self.value.shape[1:])
 

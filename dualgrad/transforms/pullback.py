@@ -52,17 +52,18 @@ def value_and_grad(f: Callable, argnums: int | tuple[int, ...] = 0, has_aux: boo
 
 
 def _grad(f: Callable, argnums: Any, has_aux: bool, holomorphic: bool, /, *args: Any, **kwargs: Any) -> Any:
-    _, aux, gradient = _gradient("grad", f, argnums, has_aux, holomorphic, args, kwargs)
+    _, aux, gradient, _ = _gradient("grad", f, argnums, has_aux, holomorphic, args, kwargs)
     return (gradient, aux) if has_aux else gradient
 
 
 def _value_and_grad(f: Callable, argnums: Any, has_aux: bool, holomorphic: bool, /, *args: Any, **kwargs: Any) -> Any:
-    value, aux, gradient = _gradient("value_and_grad", f, argnums, has_aux, holomorphic, args, kwargs)
+    value, aux, gradient, tape = _gradient("value_and_grad", f, argnums, has_aux, holomorphic, args, kwargs)
+    value = lowered(value, tape)
     return ((value, aux) if has_aux else value), gradient
 
 
 def _gradient(name: str, f: Callable, argnums: Any, has_aux: bool, holomorphic: bool, args: tuple, kwargs: dict) -> tuple:
-    """(value, aux, gradient): record f once, pull back 1."""
+    """(value on the tape, aux, gradient, the tape): record f once, pull back 1."""
     part, positions = chosen(name, f, argnums, args)
     leaves, structure, indices = active(name, part, argnums)
     if holomorphic and any(leaves[i].dtype.kind != "c" for i in indices):
@@ -86,7 +87,7 @@ def _gradient(name: str, f: Callable, argnums: Any, has_aux: bool, holomorphic: 
         for i, g in zip(indices, cotangents, strict=True):
             found[i] = g
         cotangents = found
-    return lowered(value, tape), lower_tree(aux, tape) if has_aux else None, tree.unflatten(structure, cotangents)
+    return value, lower_tree(aux, tape) if has_aux else None, tree.unflatten(structure, cotangents), tape
 
 
 class Recording(NamedTuple):

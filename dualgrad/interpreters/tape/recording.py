@@ -154,6 +154,8 @@ def _record(trace: Any, primitive: Any, parents: tuple, residual: Any, operands:
         trace.curved = True
     elif trace.curved and (primitive.kind == "select" or (primitive.local and not primitive.onto)):
         trace.exposed = True
+    if not primitive.registered:
+        trace.foreign = True
     records = trace.records
     records.append((pull_general, parents, primitive, residual, operands, static))
     index = len(records) - 1

@@ -7,6 +7,7 @@ The look for nans is spared where no structural zero can meet an infinite slope 
 """
 from __future__ import annotations
 
+import contextvars
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -41,7 +42,11 @@ def pull_back(tape: Any, outputs: Sequence[Any], cotangents: Sequence[Any], stru
             seeds.append((y.index, g))
             if isinstance(y.value, Value) or isinstance(g, Value):
                 careful = careful or _on_outer_tape(y.value) or _on_outer_tape(g)
-    found = _cotangents(tape, seeds, careful, structural)
+    if tape.foreign:
+        with np.errstate(all="ignore"):
+            found = _cotangents(tape, seeds, careful, structural)
+    else:
+        found = _QUIET.copy().run(_cotangents, tape, seeds, careful, structural)
     if tape.splitting is not None:
         found = [series(g, tape.splitting)[0] for g in found]
     results: list[Any] = []
@@ -59,7 +64,12 @@ def pull_back(tape: Any, outputs: Sequence[Any], cotangents: Sequence[Any], stru
     return results
 
 
-@np.errstate(all="ignore")
+# A context in which NumPy ignores floating-point errors: entering it takes 0.1 us, np.errstate 0.8 us.  A user's code in a pullback
+# must see the caller's context variables, and is given np.errstate.
+_QUIET = contextvars.Context()
+_QUIET.run(np.seterr, all="ignore")
+
+
 def _cotangents(tape: Any, seeds: list, careful: bool, structural: bool) -> list[Any]:
     """One sweep over the whole tape, and a careful one if it meets a nan; the cotangents of its inputs, last first."""
     ct: list[Any] = [None] * len(tape.history)
@@ -128,6 +138,7 @@ def forget(tape: Any, start: int, outputs: list[int], run_again: Callable) -> No
     """Replace all records after `start` by one at `start` that makes them again; `outputs` are those that stay in use."""
     records = tape.history
     tape.lock = tape.lock or threading.RLock()
+    tape.foreign = True
     records[start + 1 :] = [_FORGOTTEN] * (len(records) - start - 1)
     for j, i in enumerate(outputs):
         records[i] = (pull_item, start, j, len(outputs))

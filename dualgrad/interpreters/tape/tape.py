@@ -33,7 +33,7 @@ class Tape(Trace):
     called again.  Leaving the `with` block ends the recording: its values can no longer be computed with.
     """
 
-    __slots__ = ("curved", "exposed", "history", "inputs", "lock", "places", "records", "splitting")
+    __slots__ = ("curved", "exposed", "foreign", "history", "inputs", "lock", "places", "records", "splitting")
 
     def __init__(self, label: str = "Tape") -> None:
         Trace.__init__(self, next_serial(), label)
@@ -42,6 +42,7 @@ class Tape(Trace):
         self.inputs: list[tuple] = []  # (shape, dtype, type) of the inputs, which are the first records
         self.curved = False  # has an operation been recorded whose slope may be infinite?
         self.exposed = False  # and behind it one whose pullback makes structural zeros?  Then they may meet: see sweep.py
+        self.foreign = False  # will a pullback run a user's code (a custom rule, a checkpoint)?
         self.places: dict[int, tuple] | None = None  # index -> (code, instruction), under debug_nans only
         self.lock: Any = None  # made with the first checkpoint
         self.splitting: Any = None  # made with the first degenerate factorization, see core.splitting
