@@ -52,13 +52,14 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
 
 def sum_rows(g: Any) -> Any:
     """The sum over the first axis; of a small plain matrix as a product with ones, in 0.3 us instead of 0.8 us."""
-    if type(g) is np.ndarray and g.ndim == 2 and g.dtype == np.float64:
+    if type(g) is np.ndarray and g.ndim == 2 and g.dtype is _FLOAT64:
         ones = _ONES.get(g.shape[0])
         if ones is not None:
             return ones.dot(g)
     return np.add.reduce(g, 0)
 
 
+_FLOAT64 = np.dtype(np.float64)
 _ONES = {n: np.ones(n) for n in range(257)}
 
 

@@ -15,6 +15,7 @@ decides the interpreter; values of other traces are constants to it.  An interpr
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -83,10 +84,7 @@ class Aval(NamedTuple):
 
     @property
     def size(self) -> int:
-        size = 1
-        for length in self.shape:
-            size *= length
-        return size
+        return math.prod(self.shape)
 
 
 class Primitive:

@@ -26,7 +26,7 @@ def has_nan(g: Any) -> bool:
     if type(g) is np.ndarray and g.size <= 1024:
         flat = g.ravel()
         total = flat.dot(flat)  # 0.3 us, a third of a sum
-        return bool(total != total)
+        return total != total
     return any(bool((total := np.add.reduce(array, None)) != total) for array in components(g))
 
 

@@ -52,12 +52,13 @@ def pull_back(tape: Any, outputs: Sequence[Any], cotangents: Sequence[Any], stru
     results: list[Any] = []
     for shape, dtype, kind in tape.inputs:
         g = found.pop()
-        if type(g) is _ndarray and kind is _ndarray and g.base is None and _getrefcount(g) <= SOLE and g.dtype == dtype:
+        same = g is not None and (g.dtype is dtype or g.dtype == dtype)
+        if same and type(g) is _ndarray and kind is _ndarray and g.base is None and _getrefcount(g) <= SOLE:
             results.append(g)  # only this name refers to it: it is the caller's already
             continue
         if g is None:
             g = np.zeros(shape, dtype)
-        elif g.dtype != dtype:
+        elif not same:
             g = (np.real(g) if dtype.kind != "c" else g).astype(dtype)
         g = snapshot(g) if isinstance(g, Value) else np.array(g)
         results.append(g[()] if kind is not _ndarray and type(g) is _ndarray and not shape else g)

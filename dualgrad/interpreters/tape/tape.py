@@ -36,7 +36,7 @@ class Tape(Trace):
     __slots__ = ("curved", "exposed", "foreign", "history", "inputs", "lock", "places", "records", "splitting")
 
     def __init__(self, label: str = "Tape") -> None:
-        Trace.__init__(self, next_serial(), label)
+        self.serial, self.label, self.alive = next_serial(), label, True
         self.history: list[Any] = []  # the records, kept after the tape is closed
         self.records: Any = self.history  # where operations append
         self.inputs: list[tuple] = []  # (shape, dtype, type) of the inputs, which are the first records
