@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import numpy
+
 UFUNCS: dict[Any, Any] = {}  # ufunc -> Primitive or Front, both with `.fast[cls]`
 REDUCTIONS: dict[tuple[Any, str], Callable] = {}  # (ufunc, method) -> front, e.g. (np.add, "reduce")
 FUNCTIONS: dict[Any, Callable] = {}  # NumPy function -> front
@@ -29,6 +31,8 @@ def load_late_rules() -> None:
 def front(*functions: Any, method: str | None = None) -> Callable[[Callable], Callable]:
     """Decorator: the decorated function is what these NumPy functions mean on traced values.
 
+    A name stands for a function that NumPy 2.0 does not have yet.
+
     With `method`, ndarray's method of that name means the same.
     """
 
@@ -36,7 +40,7 @@ def front(*functions: Any, method: str | None = None) -> Callable[[Callable], Ca
         parameters = inspect.signature(implementation).parameters.values()
         any_keyword = any(p.kind is p.VAR_KEYWORD for p in parameters)
         known = frozenset(p.name for p in parameters if p.kind is not p.VAR_POSITIONAL)
-        for function in functions:
+        for function in _present(functions):
             FUNCTIONS[function] = implementation
             KEYWORDS[function] = None if any_keyword else known
         if method is not None:
@@ -55,6 +59,12 @@ def creator(*functions: Any) -> Callable[[Callable], Callable]:
         return implementation
 
     return register
+
+
+def _present(functions: tuple) -> list[Any]:
+    """NumPy's functions, those given by name if this NumPy has them."""
+    found = [getattr(numpy, f, None) if isinstance(f, str) else f for f in functions]
+    return [f for f in found if f is not None]
 
 
 class Front:
@@ -82,7 +92,7 @@ def front_ufunc(*ufuncs: Any) -> Callable[[Callable], Callable]:
     """Decorator: the decorated function of arrays is what these ufuncs mean on traced values."""
 
     def register(implementation: Callable) -> Callable:
-        for ufunc in ufuncs:
+        for ufunc in _present(ufuncs):
             UFUNCS[ufunc] = Front(implementation)
         return implementation
 

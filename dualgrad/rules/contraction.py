@@ -183,12 +183,12 @@ def _linalg_vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     return _vecdot(x1, x2, axis=axis)
 
 
-@front_ufunc(np.matvec)
+@front_ufunc("matvec")
 def _matvec(x1: Any, x2: Any, /) -> Any:
     return (array(x1) @ array(x2)[..., None])[..., 0]
 
 
-@front_ufunc(np.vecmat)
+@front_ufunc("vecmat")
 def _vecmat(x1: Any, x2: Any, /) -> Any:
     return (conjugate(array(x1))[..., None, :] @ array(x2))[..., 0, :]
 

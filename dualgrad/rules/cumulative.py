@@ -128,15 +128,14 @@ def _cumulative(x: Any, axis: int | None, include_initial: bool, accumulate: Cal
     return np.concatenate((edge, out), axis)
 
 
-if hasattr(np, "cumulative_sum"):  # NumPy 2.1
+@front("cumulative_sum")
+def _cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
+    return _cumulative(x, axis, include_initial, lambda x, axis: _cumsum(x, axis, dtype), 0)
 
-    @front(np.cumulative_sum)
-    def _cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
-        return _cumulative(x, axis, include_initial, lambda x, axis: _cumsum(x, axis, dtype), 0)
 
-    @front(np.cumulative_prod)
-    def _cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
-        return _cumulative(x, axis, include_initial, lambda x, axis: _cumprod(x, axis, dtype), 1)
+@front("cumulative_prod")
+def _cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Any:
+    return _cumulative(x, axis, include_initial, lambda x, axis: _cumprod(x, axis, dtype), 1)
 
 
 @front_method(np.add, "accumulate")

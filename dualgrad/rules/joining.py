@@ -156,7 +156,7 @@ def _dsplit(ary: Any, indices_or_sections: Any) -> list[Any]:
     return _split(ary, indices_or_sections, 2)
 
 
-@front(np.unstack)
+@front("unstack")
 def _unstack(x: Any, /, *, axis: int = 0) -> tuple:
     return tuple(np.moveaxis(x, axis, 0))
 

@@ -58,8 +58,6 @@ ROWS: list[Case] = [
     Case("vecdot", np.vecdot, (complex_(2, 3), complex_(3))),
     Case("vecdot axis", lambda x, y: np.vecdot(x, y, axis=0), pair((3, 2), (3, 2))),
     Case("linalg.vecdot", lambda x, y: np.linalg.vecdot(x, y, axis=-2), (complex_(3, 2), complex_(3, 2, phase=0.9))),
-    Case("matvec", np.matvec, pair((2, 3, 4), (4,)), analytic=True),
-    Case("vecmat", np.vecmat, (complex_(3), complex_(2, 3, 4))),
     Case("multi_dot", lambda *xs: np.linalg.multi_dot(xs), (real(4, 3), real(3, 2), real(2, 5), real(5, 1)), analytic=True),
     Case("multi_dot of vectors at the ends", lambda *xs: np.linalg.multi_dot(xs), (real(3), real(3, 2), real(2)), analytic=True),
     Case("add.outer", np.add.outer, pair((2,), (3, 2)), analytic=True),
@@ -68,3 +66,9 @@ ROWS: list[Case] = [
     Case("hypot.outer", np.hypot.outer, pair((2,), (3,))),
     Case("divide.outer of a list", lambda x: np.divide.outer([1.0, 2.0], x), (real(3),), analytic=True, float32=False),
 ]  # fmt: skip
+
+if hasattr(np, "matvec"):  # NumPy 2.2
+    ROWS += [
+        Case("matvec", np.matvec, pair((2, 3, 4), (4,)), analytic=True),
+        Case("vecmat", np.vecmat, (complex_(3), complex_(2, 3, 4))),
+    ]
