@@ -32,7 +32,9 @@ def _inverse(y: Any) -> Any:
 
 elementwise(np.add, ONE, ONE)
 elementwise(np.subtract, ONE, MINUS_ONE)
-elementwise(np.multiply, lambda _z, _x, y: y, lambda _z, x, _y: x)
+elementwise(
+    np.multiply, lambda _z, _x, y: y, lambda _z, x, _y: x, shortcut=lambda x, y: _square_of_root(x) if x is y else None
+)
 elementwise(np.divide, lambda _z, _x, y: _inverse(y), lambda z, _x, y: -z / y)
 elementwise(np.negative, lambda _z, _x: -1)
 elementwise(np.positive, ONE)

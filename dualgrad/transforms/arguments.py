@@ -69,7 +69,7 @@ def restore(args: tuple, positions: tuple[int, ...], part: Any, argnums: Any) ->
     """The arguments with the differentiated part put back."""
     if type(argnums) is not tuple:
         (k,) = positions
-        return (*args[:k], part, *args[k + 1 :])
+        return (*args[:k], part, *args[k + 1 :]) if k else (part, *args[1:])
     new = list(args)
     for k, value in zip(positions, part, strict=True):
         new[k] = value

@@ -78,7 +78,7 @@ def _gradient(name: str, f: Callable, argnums: Any, has_aux: bool, holomorphic: 
         value = scalar_output(name, f, value, holomorphic)
     finally:
         tape.close()
-    cotangents = pull_back(tape, (value,), (value.dtype.type(1),))
+    cotangents = pull_back(tape, (value,), (_ONE if value.dtype is _ONE.dtype else value.dtype.type(1),))
     tape.history.clear()  # a checkpoint's record refers to its tape: no cycle may keep the residuals alive
     if holomorphic:
         cotangents = [np.conjugate(g) for g in cotangents]
@@ -88,6 +88,9 @@ def _gradient(name: str, f: Callable, argnums: Any, has_aux: bool, holomorphic: 
             found[i] = g
         cotangents = found
     return value, lower_tree(aux, tape) if has_aux else None, tree.unflatten(structure, cotangents), tape
+
+
+_ONE = np.float64(1)
 
 
 class Recording(NamedTuple):

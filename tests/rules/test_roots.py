@@ -29,7 +29,13 @@ ROOTS = {
     "std, ddof": (lambda x: np.std(x, ddof=1), CENTRED),
     "the method std": (lambda x: x.std(axis=0, keepdims=True), 2 / 3 * CENTRED),
 }  # fmt: skip
-SQUARES = {"**2": lambda r: r**2, "**2.0": lambda r: r**2.0, "square": np.square, "power": lambda r: np.power(r, 2)}
+SQUARES = {
+    "**2": lambda r: r**2,
+    "r*r": lambda r: r * r,
+    "**2.0": lambda r: r**2.0,
+    "square": np.square,
+    "power": lambda r: np.power(r, 2),
+}
 NESTINGS = {
     "forward over forward": lambda f: jacfwd(jacfwd(f)),
     "forward over reverse": lambda f: jacfwd(jacrev(f)),

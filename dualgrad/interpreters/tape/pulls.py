@@ -32,6 +32,11 @@ def has_nan(g: Any) -> bool:
 
 def sound(c: Any) -> Any:
     """The cotangent of a selection, unless infinity times a structural zero has made it nan."""
+    if type(c) is np.ndarray and c.size <= 1024:  # `has_nan`, without the call
+        flat = c.ravel()
+        total = flat.dot(flat)
+        if total == total:
+            return c
     if has_nan(c):
         raise Suspect
     return c
