@@ -29,7 +29,7 @@ def product(x: Any, y: Any) -> Any:
 def _left(g: Any, x: Any, y: Any) -> Any:
     """The cotangent of x in x @ y: g y^T, summed over broadcast leading axes."""
     if g.ndim == 2 and y.ndim == 2:
-        return product(g, y.T)
+        return g.dot(y.T) if type(g) is np.ndarray and type(y) is np.ndarray else np.matmul(g, y.T)
     if y.ndim == 1:
         return unbroadcast(g[..., None] * y, x.shape)
     if x.ndim == 1:
@@ -40,7 +40,7 @@ def _left(g: Any, x: Any, y: Any) -> Any:
 def _right(g: Any, x: Any, y: Any) -> Any:
     """The cotangent of y in x @ y: x^T g, summed over broadcast leading axes."""
     if x.ndim == 2 and g.ndim == 2:
-        return product(x.T, g)
+        return x.T.dot(g) if type(x) is np.ndarray and type(g) is np.ndarray else np.matmul(x.T, g)
     if x.ndim == 1:
         return unbroadcast(x[:, None] * g[..., None, :], y.shape) if y.ndim > 1 else g * x
     if y.ndim == 1:

@@ -113,7 +113,8 @@ mean = linear(
     _mean_of,
     lambda g, x, *, axis: spread_over(g / _count(x, axis), x.shape, axis),
     batch=batch_axis("axis"),
-    local=True, onto=True,
+    local=True,
+    onto=True,
     name="mean",
 )
 
