@@ -312,3 +312,15 @@ def test_a_stored_stopped_value_is_plain():
     grad(lambda x: (store.append(stop_gradient(x * 2.0)), np.sum(x))[1])(X)
     np.testing.assert_array_equal(store[0], 2 * X)
     assert type(store[0]) is np.ndarray and tree.leaves(store[0])
+
+
+def test_a_read_only_cotangent_of_a_rule_becomes_a_writeable_gradient():
+    def frozen(residuals, ct):
+        gradient = np.full(3, 2.0) * ct
+        gradient.setflags(write=False)
+        return (gradient,)
+
+    f = custom_vjp(lambda x: 2 * np.sum(x))
+    f.defvjp(lambda x: (2 * np.sum(x), None), frozen)
+    gradient = grad(f)(np.ones(3))
+    assert gradient.flags.writeable and gradient.tolist() == [2.0, 2.0, 2.0]

@@ -53,7 +53,8 @@ def pull_back(tape: Any, outputs: Sequence[Any], cotangents: Sequence[Any], stru
     for shape, dtype, kind in tape.inputs:
         g = found.pop()
         same = g is not None and (g.dtype is dtype or g.dtype == dtype)
-        if same and type(g) is _ndarray and kind is _ndarray and g.base is None and _getrefcount(g) <= SOLE:
+        sole = same and type(g) is _ndarray and kind is _ndarray and g.base is None and _getrefcount(g) <= SOLE
+        if sole and (not tape.foreign or g.flags.writeable):  # only a user's rule makes a read-only array
             results.append(g)  # only this name refers to it: it is the caller's already
             continue
         if g is None:
