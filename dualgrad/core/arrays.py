@@ -116,11 +116,16 @@ def plain(x: Any) -> Any:
     return x
 
 
+def innermost(x: Any) -> Any:
+    """The plain primal at the bottom of all levels, with the axes that are mapped."""
+    while isinstance(x, Value):
+        x = x.value
+    return x
+
+
 def any_true(mask: Any) -> bool:
     """Is any element true (of all mapped instances, for a mapped mask)?"""
-    while isinstance(mask, Value):
-        mask = mask.value
-    return bool(np.count_nonzero(mask))
+    return bool(np.count_nonzero(innermost(mask)))
 
 
 def _references_of_a_local() -> int:

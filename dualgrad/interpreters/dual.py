@@ -93,7 +93,7 @@ def _serial(x: Any) -> float:
 
 
 _HAND: weakref.WeakValueDictionary[float, Trace] = weakref.WeakValueDictionary()
-_OUTERMOST = _HAND[0.5] = Trace(0.5, "Dual")
+_OUTERMOST = _HAND[0.5] = Trace(0.5, "Dual")  # held here: the dictionary alone would let it go between two duals
 
 
 def _hand_trace(serial: float) -> Trace:

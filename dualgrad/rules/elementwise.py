@@ -85,6 +85,9 @@ def _value(value: Any, carrier: Any) -> Any:
 valued = elementwise(_value, ZERO, ONE, name="valued")  # valued(value, carrier): the value of one, the derivative of the other
 
 
+without_derivative = constant(lambda x: np.array(x)[()], name="stop_gradient")
+
+
 def rooted(root: Any, square: Callable[[], Any]) -> Any:
     """A norm, std or modulus that knows its square: norm(x)**2 is smooth at 0, where the norm is not and has a derivative of 0.
 

@@ -20,7 +20,7 @@ from dualgrad.core.arrays import conjugate, stretch, unbroadcast
 from dualgrad.core.primitive import Primitive, Value
 from dualgrad.core.registry import front, front_method
 from dualgrad.rules.declare import batch_axes, batch_axis, batch_core, constant, linear, multilinear, opaque
-from dualgrad.rules.elementwise import valued
+from dualgrad.rules.elementwise import valued, without_derivative
 from dualgrad.rules.shaping import axes_of
 
 add_reduce = np.add.reduce
@@ -89,7 +89,6 @@ def divided(x: Any, count: Any) -> Any:
 # ---- the value of one, the derivative of another ----------------------------------------------------------------------
 
 
-without_derivative = constant(lambda x: np.positive(x), name="without_derivative")
 
 # ---- sums -------------------------------------------------------------------------------------------------------------
 total = linear(

@@ -13,10 +13,9 @@ import numpy as np
 
 from dualgrad import errors, tree
 from dualgrad.core.primitive import Primitive, Value, bind
+from dualgrad.rules.elementwise import without_derivative
 from dualgrad.transforms.arguments import name_of
 from dualgrad.transforms.vectorize import vmap
-
-_stop = Primitive("stop_gradient", np.array, "constant")
 
 
 def stop_gradient(x: Any) -> Any:
@@ -26,7 +25,7 @@ def stop_gradient(x: Any) -> Any:
     >>> grad(lambda x: x * stop_gradient(x))(3.0)
     np.float64(3.0)
     """
-    return tree.map(lambda leaf: _stop(leaf) if isinstance(leaf, Value | np.ndarray) else leaf, x)
+    return tree.map(lambda leaf: without_derivative(leaf) if isinstance(leaf, Value | np.ndarray) else leaf, x)
 
 
 class _Custom:

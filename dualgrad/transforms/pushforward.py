@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from dualgrad import errors, tree
+from dualgrad.core.arrays import innermost
 from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Trace, Value
 from dualgrad.core.serial import next_serial
@@ -124,7 +125,7 @@ def _derivative(f: Callable, /, x: Any, *args: Any, **kwargs: Any) -> Any:
     (x,), _, indices = active("derivative", x, "argument 0")
     if not indices:
         raise errors.InputTypeError(f"derivative: the argument must be a floating array{errors.user_line()}.")
-    probe = 0.5 + np.random.default_rng(0).random(np.shape(x)).astype(plain_dtype(x))
+    probe = 0.5 + np.random.default_rng(0).random(np.shape(x)).astype(_real_dtype(x))
     both = np.stack([np.ones(np.shape(x), probe.dtype), probe])
     out, tangents = vmap(lambda t: jvp(lambda y: f(y, *args, **kwargs), (x,), (t,)), out_axes=0)(both)
     out, slope, probed = out[0], tangents[0], tangents[1]
@@ -133,10 +134,10 @@ def _derivative(f: Callable, /, x: Any, *args: Any, **kwargs: Any) -> Any:
             f"derivative: {name_of(f)} maps shape {np.shape(x)} to shape {np.shape(out)}{errors.user_line()}, "
             "so it is not elementwise. Use jacobian(f), or grad(f) for a scalar output."
         )
-    expected, got = np.abs(_primal(slope) * probe), _primal(probed)
+    expected, got = np.abs(innermost(slope) * probe), innermost(probed)
     tolerance = 1e3 * np.finfo(probe.dtype).eps * np.maximum(expected, np.max(expected, initial=0.0))
     with np.errstate(invalid="ignore"):
-        wrong = np.abs(got - _primal(slope) * probe) > tolerance
+        wrong = np.abs(got - innermost(slope) * probe) > tolerance
     if np.any(wrong):
         raise errors.NotElementwiseError(
             f"derivative: the Jacobian of {name_of(f)} is not diagonal{errors.user_line()}: an element of its output depends "
@@ -145,12 +146,6 @@ def _derivative(f: Callable, /, x: Any, *args: Any, **kwargs: Any) -> Any:
     return slope
 
 
-def plain_dtype(x: Any) -> Any:
+def _real_dtype(x: Any) -> Any:
     """The real dtype of the precision of x."""
     return np.finfo(x.dtype).dtype
-
-
-def _primal(x: Any) -> Any:
-    while isinstance(x, Value):
-        x = x.value
-    return x
