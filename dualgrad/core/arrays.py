@@ -30,33 +30,33 @@ def ZERO(*_: Any) -> Any:
     return 0
 
 
+def FIRST(_z: Any, x: Any, _y: Any) -> Any:
+    """The slope that is the first operand."""
+    return x
+
+
+def SECOND(_z: Any, _x: Any, y: Any) -> Any:
+    """The slope that is the second operand."""
+    return y
+
+
 def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
     """The adjoint of broadcasting from `shape` to g.shape: sum over the axes that were stretched or added."""
     given = g.shape
     if given == shape:
         return g
-    if len(given) == 2 and given[1:] == shape:  # a bias
-        return sum_rows(g)
+    if given[1:] == shape and type(g) is np.ndarray and g.dtype is _FLOAT64 and len(given) == 2:  # a bias
+        ones = _ONES.get(given[0])
+        return np.add.reduce(g, 0) if ones is None else ones.dot(g)  # a product with ones takes 0.3 us, a sum 0.8 us
     extra = len(given) - len(shape)
-    if extra == 1:
-        g = sum_rows(g)
-    elif extra:
-        g = np.add.reduce(g, tuple(range(extra)))
+    if extra:
+        g = np.add.reduce(g, tuple(range(extra)) if extra > 1 else 0)
     if given[extra:] == shape:
         return g
     stretched = [axis for axis, n in enumerate(shape) if n == 1 and given[extra + axis] != 1]
     if stretched:
         g = np.add.reduce(g, tuple(stretched), keepdims=True)
     return np.broadcast_to(g, shape) if g.shape != shape else g
-
-
-def sum_rows(g: Any) -> Any:
-    """The sum over the first axis; of a small plain matrix as a product with ones, in 0.3 us instead of 0.8 us."""
-    if type(g) is np.ndarray and g.ndim == 2 and g.dtype is _FLOAT64:
-        ones = _ONES.get(g.shape[0])
-        if ones is not None:
-            return ones.dot(g)
-    return np.add.reduce(g, 0)
 
 
 _FLOAT64 = np.dtype(np.float64)
@@ -68,7 +68,10 @@ def stretch(g: Any, shape: tuple[int, ...]) -> Any:
     if isinstance(g, Value) or math.prod(shape) > 4096:
         return np.broadcast_to(g, shape)
     out = np.empty(shape, g.dtype)
-    out[...] = g
+    if g.shape:
+        out[...] = g
+    else:
+        out.fill(g)  # 0.2 us, two thirds of the assignment
     return out
 
 

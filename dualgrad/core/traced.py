@@ -58,7 +58,8 @@ class Traced(Value):
                 result = entry.fast[type(self)](*inputs)
                 if isinstance(result, Value):  # `located`, without the call
                     frame = _getframe(1)
-                    result.code, result.instruction = frame.f_code, frame.f_lasti
+                    result.code = frame.f_code
+                    result.instruction = frame.f_lasti
                 return result
             return _ufunc_with_keywords(ufunc, entry, inputs, kwargs)
         front = REDUCTIONS.get((ufunc, method))
@@ -333,7 +334,7 @@ def install_operators() -> None:
     for name, ufunc in (_BINARY | _COMPARISONS).items():
         fast = UFUNCS[ufunc].fast
         for cls in Traced.__subclasses__():
-            setattr(cls, f"__{name}__", fast[cls])
+            setattr(cls, f"__{name}__", getattr(fast[cls], "operator", fast[cls]))
         if name in _BINARY:
             setattr(Traced, f"__r{name}__", _reflected(fast))
             if name != "divmod":

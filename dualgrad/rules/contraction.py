@@ -16,20 +16,24 @@ from dualgrad.core.primitive import Primitive, Value
 from dualgrad.core.registry import METHODS, UFUNCS, front, front_method, front_ufunc
 from dualgrad.rules.declare import batch_core, multilinear
 
+_ndarray = np.ndarray
+
 # ---- matmul: (..., n, k) @ (..., k, m), and vectors on either side ----------------------------------------------------
 
 
 def product(x: Any, y: Any) -> Any:
     """x @ y; for two plain matrices by the method, which starts in 0.3 us where np.matmul takes 0.8 us."""
-    if type(x) is np.ndarray and type(y) is np.ndarray and x.ndim == 2 and y.ndim == 2:
+    if type(x) is _ndarray and type(y) is _ndarray and x.ndim == y.ndim == 2:
         return x.dot(y)
     return np.matmul(x, y)
 
 
 def _left(g: Any, x: Any, y: Any) -> Any:
     """The cotangent of x in x @ y: g y^T, summed over broadcast leading axes."""
-    if g.ndim == 2 and y.ndim == 2:
-        return g.dot(y.T) if type(g) is np.ndarray and type(y) is np.ndarray else np.matmul(g, y.T)
+    if type(g) is _ndarray and type(y) is _ndarray and g.ndim == y.ndim == 2:
+        return g.dot(y.T)
+    if g.ndim == y.ndim == 2:
+        return np.matmul(g, y.T)
     if y.ndim == 1:
         return unbroadcast(g[..., None] * y, x.shape)
     if x.ndim == 1:
@@ -39,8 +43,10 @@ def _left(g: Any, x: Any, y: Any) -> Any:
 
 def _right(g: Any, x: Any, y: Any) -> Any:
     """The cotangent of y in x @ y: x^T g, summed over broadcast leading axes."""
-    if x.ndim == 2 and g.ndim == 2:
-        return x.T.dot(g) if type(x) is np.ndarray and type(g) is np.ndarray else np.matmul(x.T, g)
+    if type(x) is _ndarray and type(g) is _ndarray and x.ndim == g.ndim == 2:
+        return x.T.dot(g)
+    if x.ndim == g.ndim == 2:
+        return np.matmul(x.T, g)
     if x.ndim == 1:
         return unbroadcast(x[:, None] * g[..., None, :], y.shape) if y.ndim > 1 else g * x
     if y.ndim == 1:

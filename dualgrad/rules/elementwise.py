@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from dualgrad.core.arrays import MINUS_ONE, ONE, ZERO
+from dualgrad.core.arrays import FIRST, MINUS_ONE, ONE, SECOND, ZERO
 from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Value
 from dualgrad.core.registry import METHODS, UFUNCS, front_ufunc
@@ -32,9 +32,7 @@ def _inverse(y: Any) -> Any:
 
 elementwise(np.add, ONE, ONE)
 elementwise(np.subtract, ONE, MINUS_ONE)
-elementwise(
-    np.multiply, lambda _z, _x, y: y, lambda _z, x, _y: x, shortcut=lambda x, y: _square_of_root(x) if x is y else None
-)
+elementwise(np.multiply, SECOND, FIRST, shortcut=lambda x, y: _square_of_root(x) if x is y else None)
 elementwise(np.divide, lambda _z, _x, y: _inverse(y), lambda z, _x, y: -z / y)
 elementwise(np.negative, lambda _z, _x: -1)
 elementwise(np.positive, ONE)

@@ -100,17 +100,20 @@ total = linear(
 )
 
 
-def _count(x: Any, axis: tuple[int, ...]) -> int:
-    return x.size if len(axis) == len(x.shape) else math.prod([x.shape[k] for k in axis])
-
-
 def _mean_of(x: Any, *, axis: tuple[int, ...]) -> Any:
-    return add_reduce(x, axis=axis) / _count(x, axis)
+    return add_reduce(x, axis) / (x.size if len(axis) == x.ndim else size_of(x.shape, axis))
+
+
+def _mean_transpose(g: Any, x: Any, *, axis: tuple[int, ...]) -> Any:
+    shape = x.shape
+    if len(axis) == len(shape):
+        return stretch(g / math.prod(shape), shape)
+    return spread_over(g / size_of(shape, axis), shape, axis)
 
 
 mean = linear(
     _mean_of,
-    lambda g, x, *, axis: spread_over(g / _count(x, axis), x.shape, axis),
+    _mean_transpose,
     batch=batch_axis("axis"),
     local=True,
     onto=True,

@@ -64,7 +64,8 @@ def _value_and_grad(f: Callable, argnums: Any, has_aux: bool, holomorphic: bool,
 
 def _gradient(name: str, f: Callable, argnums: Any, has_aux: bool, holomorphic: bool, args: tuple, kwargs: dict) -> tuple:
     """(value on the tape, aux, gradient, the tape): record f once, pull back 1."""
-    part, positions = chosen(name, f, argnums, args)
+    first = argnums == 0 and type(argnums) is int and len(args) > 0  # the common case, made lean
+    part, positions = (args[0], ()) if first else chosen(name, f, argnums, args)
     leaves, structure, indices = active(name, part, argnums)
     if holomorphic and any(leaves[i].dtype.kind != "c" for i in indices):
         raise errors.InputTypeError(
@@ -73,12 +74,15 @@ def _gradient(name: str, f: Callable, argnums: Any, has_aux: bool, holomorphic: 
     tape = Tape(name)
     try:
         tape.enter(leaves, indices)
-        out = evaluate(f, restore(args, positions, tree.unflatten(structure, leaves), argnums), kwargs)
+        part = tree.unflatten(structure, leaves)
+        out = evaluate(f, (part, *args[1:]) if first else restore(args, positions, part, argnums), kwargs)
         value, aux = split_aux(name, f, out) if has_aux else (out, None)
-        value = scalar_output(name, f, value, holomorphic)
+        if type(value) is not Variable or value.value.shape != () or value.value.dtype is not _FLOAT64:
+            value = scalar_output(name, f, value, holomorphic)
     finally:
         tape.close()
-    cotangents = pull_back(tape, (value,), (_ONE if value.dtype is _ONE.dtype else value.dtype.type(1),))
+    one = _ONE if type(value) is Variable and value.value.dtype is _FLOAT64 else value.dtype.type(1)
+    cotangents = pull_back(tape, (value,), (one,))
     tape.history.clear()  # a checkpoint's record refers to its tape: no cycle may keep the residuals alive
     if holomorphic:
         cotangents = [np.conjugate(g) for g in cotangents]
@@ -91,6 +95,7 @@ def _gradient(name: str, f: Callable, argnums: Any, has_aux: bool, holomorphic: 
 
 
 _ONE = np.float64(1)
+_FLOAT64 = _ONE.dtype
 
 
 class Recording(NamedTuple):

@@ -76,7 +76,7 @@ def pull_linear(ct: list, g: Any, record: tuple) -> None:
     c = primitive.transpose(g, aval, **static)
     if type(c) is tuple:
         c = c[0]
-    if c.dtype.kind == "c":
+    if c.dtype is not aval.dtype and c.dtype.kind == "c":
         c = real_like(c, aval)
     have = ct[i]
     ct[i] = c if have is None else have + c

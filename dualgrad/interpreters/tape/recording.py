@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dualgrad.core import primitive as core
-from dualgrad.core.arrays import MINUS_ONE, ONE, ZERO, any_true, unbroadcast
+from dualgrad.core.arrays import FIRST, MINUS_ONE, ONE, SECOND, ZERO, any_true, unbroadcast
 from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Aval, Primitive, Value, bind
 from dualgrad.core.splitting import split
@@ -128,9 +128,9 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
     if primitive.kind in ("elementwise", "select") and len(primitive.slopes) == 1:  # type: ignore[arg-type]
         return _unary(primitive), general
     if primitive.kind in ("elementwise", "select") and len(primitive.slopes) == 2:  # type: ignore[arg-type]
-        return _binary(primitive, *_elementwise_terms(primitive)), general
+        return _binary(primitive), general
     if primitive.kind == "multilinear" and type(primitive.transpose) is tuple and len(primitive.transpose) == 2:
-        return _binary(primitive, *_bilinear_terms(primitive)), general
+        return _binary(primitive), general
     return fallback, general
 
 
@@ -235,163 +235,155 @@ def _unary(primitive: Primitive) -> Callable:
     return fast
 
 
-def _elementwise_terms(primitive: Primitive) -> tuple:
-    """For each operand, term(g, z, x, y) = its cotangent before unbroadcasting, and what the rule reads."""
-    slopes, ties, weights = primitive.slopes, primitive.ties, primitive.weights or (None, None)
-
-    def term(slope: Callable, weight: Callable | None) -> Callable | None:
-        if slope is ONE:
-            return ONE
-        if slope is MINUS_ONE:
-            return lambda g, z, x, y: -g
-        if slope is ZERO:
-            return None
-        if weight is not None:
-            return lambda g, z, x, y: sound(g * weight(z, x, y))
-        if ties is not None:
-
-            def select(g: Any, z: Any, x: Any, y: Any) -> Any:
-                tie = ties(z, x, y)
-                c = g * slope(z, x, y)
-                return sound(c + 0.5 * (g * tie) if any_true(tie) else c)
-
-            return select
-        return lambda g, z, x, y: g * slope(z, x, y)
-
-    return term(slopes[0], weights[0]), term(slopes[1], weights[1]), lambda parents: _kept(primitive, parents, 2)  # type: ignore[index]
+def _elementwise_terms(primitive: Primitive) -> list[str | None]:
+    """For each operand its cotangent before unbroadcasting, as an expression in g, z, x, y; None where there is none."""
+    if primitive.weights is not None:
+        return ["sound(g * slope0(z, x, y))", "sound(g * slope1(z, x, y))"]
+    if primitive.ties is not None:
+        return ["share(g, slope0, z, x, y)", "share(g, slope1, z, x, y)"]
+    return [_TERMS.get(slope, f"g * slope{k}(z, x, y)") for k, slope in enumerate(primitive.slopes)]  # type: ignore[arg-type]
 
 
-def _bilinear_terms(primitive: Primitive) -> tuple:
-    first, second = primitive.transpose
-    return (
-        lambda g, z, x, y: first(g, x, y),
-        lambda g, z, x, y: second(g, x, y),
-        lambda parents: _kept(primitive, parents, 2),
-    )
+_TERMS = {ONE: "g", MINUS_ONE: "-g", ZERO: None, FIRST: "g * x", SECOND: "g * y"}
 
 
-def _binary(primitive: Primitive, term0: Callable | None, term1: Callable | None, kept: Callable) -> Callable:
-    """fast(x, y) of a broadcasting function of two real arguments, with one path per operand pattern.
+def _share(ties: Callable | None) -> Callable:
+    """The cotangent of an operand that may tie with the other."""
 
-    For a bilinear function the term receives avals of the operand it is the transpose for.
+    def share(g: Any, wins: Callable, z: Any, x: Any, y: Any) -> Any:
+        tie = ties(z, x, y)  # type: ignore[misc]
+        c = g * wins(z, x, y)
+        return sound(c + 0.5 * (g * tie) if any_true(tie) else c)
+
+    return share
+
+
+# The handler of a broadcasting function of two real arguments, with one path per operand pattern, and what its records do.  They
+# are generated with the expressions of one primitive in place: flags tested and terms called at run time cost a third more.
+_BINARY = """
+def {name}(x, y):
+    if type(x) is Variable and type(y) is Variable and x.owner is y.owner:
+        {shortcut}
+        trace, p, q = x.owner, x.value, y.value
+        z = function(p, q)
+        if z.dtype is not FLOAT64 and z.dtype.kind == "c":
+            return complex_record(trace, x, y, p, q, x.index, y.index, z)
+        record = pull_both, x.index, y.index, {both}, p.shape, q.shape
+    elif type(x) is Variable and (type(y) in PLAIN or outranks(x.owner, y)):
+        {shortcut}
+        trace, p = x.owner, x.value
+        z = function(p, y)
+        if z.dtype is not FLOAT64 and z.dtype.kind == "c":
+            return complex_record(trace, x, y, p, y, x.index, -1, z)
+        record = {left}
+    elif type(y) is Variable and (type(x) in PLAIN or outranks(y.owner, x)):
+        trace, q = y.owner, y.value
+        z = function(x, q)
+        if z.dtype is not FLOAT64 and z.dtype.kind == "c":
+            return complex_record(trace, x, y, x, q, -1, y.index, z)
+        record = {right}
+    else:
+        return located(bind(primitive, (x, y), {{}}), getframe(1))
+    {mark}
+    records = trace.records
+    try:
+        records.append(record)
+    except Escaped:
+        raise escaped(x, y) from None
+    out = new(Variable)
+    out.owner = trace
+    out.value = z
+    out.index = len(records) - 1
+    out.square = None
+    {place}
+    return out
+"""
+_PLACE = """frame = getframe(1)
+    out.code = frame.f_code
+    out.instruction = frame.f_lasti"""
+_PULLS = """
+def pull_both(ct, g, record):
+    _, i, j, z, x, y, shape, other = record
+    {pull_first}
+    {pull_second}
+
+def pull_left(ct, g, record):
+    _, i, z, x, y, shape = record
+    {pull_first}
+
+def pull_right(ct, g, record):
+    _, j, z, x, y, other = record
+    {pull_second}
+"""
+_PULL = """c = {term}
+    if c.shape != {shape}:
+        c = unbroadcast(c, {shape})
+    have = ct[{index}]
+    ct[{index}] = c if have is None else have + c"""
+_SHORTCUT = """if x.square is not None and (z := shortcut(x, y)) is not None:
+            return located(z, getframe(1))"""
+_COPIED = "{0} if type({0}) in NUMBERS else {0}.copy() if type({0}) is ndarray else snapshot({0})"
+_GLOBALS = {
+    "Variable": Variable, "FLOAT64": _FLOAT64, "PLAIN": _PLAIN, "NUMBERS": _NUMBERS, "ndarray": _ndarray, "Escaped": _Escaped,
+    "outranks": _outranks, "located": located, "bind": bind, "getframe": _getframe, "escaped": escaped, "new": object.__new__,
+    "snapshot": snapshot, "unbroadcast": unbroadcast, "sound": sound, "aval": lambda x: _new_aval(Aval, (x.shape, x.dtype)),
+}  # fmt: skip
+
+
+def _binary(primitive: Primitive) -> Callable:
+    """fast(x, y) of a broadcasting function of two real arguments.
+
+    For a bilinear function the term receives the aval of the operand it is the transpose for.
     """
-    function, shortcut = primitive.function, primitive.shortcut
-    avals, selects = primitive.kind == "multilinear", primitive.kind == "select"
+    bilinear = primitive.kind == "multilinear"
+    terms = ["slope0(g, x, y)", "slope1(g, x, y)"] if bilinear else _elementwise_terms(primitive)
+    slopes = primitive.transpose if bilinear else primitive.weights or primitive.slopes
+
+    def residuals(pattern: tuple[int, int], x: str, y: str) -> str:
+        """What the rules of the operands on the tape read of z, x and y; a bilinear function's own operand as its aval."""
+        out, kept = _kept(primitive, pattern, 2)
+        spared = [f"aval({name})" if bilinear and index == 0 else "None" for name, index in zip((x, y), pattern, strict=True)]
+        x, y = (name if keep else instead for name, keep, instead in zip((x, y), kept, spared, strict=True))
+        return f"{'z' if out else 'None'}, {x}, {y}"
+
     curves = primitive.kind == "elementwise" and any(slope not in (ONE, MINUS_ONE, ZERO) for slope in primitive.slopes)  # type: ignore[union-attr]
-    plans = {pattern: kept(pattern) for pattern in ((0, 0), (0, -1), (-1, 0))}
-    (out_both, (x_both, y_both)), (out_left, (x_left, y_left)), (out_right, (x_right, y_right)) = plans.values()
-    if avals:
-        x_left = y_right = False
+    selects = "if trace.curved:\n        trace.exposed = True" if primitive.kind == "select" else "pass"
 
-    def pull_both(ct: list, g: Any, record: tuple) -> None:
-        _, i, j, z, x, y, shape, other = record
-        if term0 is not None:
-            c = g if term0 is ONE else term0(g, z, x, y)
-            if c.shape != shape:
-                c = unbroadcast(c, shape)
-            have = ct[i]
-            ct[i] = c if have is None else have + c
-        if term1 is not None:
-            c = g if term1 is ONE else term1(g, z, x, y)
-            if c.shape != other:
-                c = unbroadcast(c, other)
-            have = ct[j]
-            ct[j] = c if have is None else have + c
+    def pull(k: int) -> str:
+        if terms[k] is None:
+            return "pass"
+        return _PULL.format(term=terms[k], shape=("shape", "other")[k], index="ij"[k])
 
-    def pull_left(ct: list, g: Any, record: tuple) -> None:
-        _, i, z, x, y, shape = record
-        c = g if term0 is ONE else term0(g, z, x, y)  # type: ignore[misc]
-        if c.shape != shape:
-            c = unbroadcast(c, shape)
-        have = ct[i]
-        ct[i] = c if have is None else have + c
-
-    def pull_right(ct: list, g: Any, record: tuple) -> None:
-        _, i, z, x, y, shape = record
-        c = g if term1 is ONE else term1(g, z, x, y)  # type: ignore[misc]
-        if c.shape != shape:
-            c = unbroadcast(c, shape)
-        have = ct[i]
-        ct[i] = c if have is None else have + c
-
-    def operand(value: Any, shape: tuple) -> Any:  # dtype is real here, or the general path would have been taken
-        return Aval(shape, _FLOAT64) if value is None else value
-
-    def expand_both(r: tuple) -> tuple:
-        return primitive, (r[1], r[2]), r[3], (operand(r[4], r[6]), operand(r[5], r[7])), {}
-
-    def expand_left(r: tuple) -> tuple:
-        return primitive, (r[1], -1), r[2], (operand(r[3], r[5]), r[4]), {}
-
-    def expand_right(r: tuple) -> tuple:
-        return primitive, (-1, r[1]), r[2], (r[3], operand(r[4], r[5])), {}
-
-    pull_both.expand, pull_left.expand, pull_right.expand = expand_both, expand_left, expand_right  # type: ignore[attr-defined]
-
-    def fast(x: Any, y: Any) -> Any:
-        if type(x) is Variable and type(y) is Variable and x.owner is y.owner:
-            trace = x.owner
-            if shortcut is not None and x.square is not None and (z := shortcut(x, y)) is not None:
-                return located(z, _getframe(1))
-            x_value, y_value = x.value, y.value
-            z = function(x_value, y_value)
-            if z.dtype is not _FLOAT64 and z.dtype.kind == "c":
-                return complex_record(trace, x, y, x_value, y_value, x.index, y.index, z)
-            record: tuple = (
-                pull_both, x.index, y.index, z if out_both else None, x_value if x_both else None,
-                y_value if y_both else None, x_value.shape, y_value.shape,
-            )  # fmt: skip
-        elif type(x) is Variable and (type(y) in _PLAIN or _outranks(x.owner, y)):
-            trace = x.owner
-            if shortcut is not None and x.square is not None and (z := shortcut(x, y)) is not None:
-                return located(z, _getframe(1))
-            x_value = x.value
-            z = function(x_value, y)
-            if z.dtype is not _FLOAT64 and z.dtype.kind == "c":
-                return complex_record(trace, x, y, x_value, y, x.index, -1, z)
-            if y_left and type(y) not in _NUMBERS:
-                y = y.copy() if type(y) is _ndarray else snapshot(y)
-            shape = x_value.shape
-            if avals:
-                x_value = _new_aval(Aval, (shape, x_value.dtype))
-            elif not x_left:
-                x_value = None
-            record = (pull_left, x.index, z if out_left else None, x_value, y if y_left else None, shape)
-            if term0 is None:
-                record = CONSTANT
-        elif type(y) is Variable and (type(x) in _PLAIN or _outranks(y.owner, x)):
-            trace = y.owner
-            y_value = y.value
-            z = function(x, y_value)
-            if z.dtype is not _FLOAT64 and z.dtype.kind == "c":
-                return complex_record(trace, x, y, x, y_value, -1, y.index, z)
-            if x_right and type(x) not in _NUMBERS:
-                x = x.copy() if type(x) is _ndarray else snapshot(x)
-            shape = y_value.shape
-            if avals:
-                y_value = _new_aval(Aval, (shape, y_value.dtype))
-            elif not y_right:
-                y_value = None
-            record = (pull_right, y.index, z if out_right else None, x if x_right else None, y_value, shape)
-            if term1 is None:
-                record = CONSTANT
-        else:
-            return located(bind(primitive, (x, y), {}), _getframe(1))
-        records = trace.records
-        if curves:
-            trace.curved = True
-        elif selects and trace.curved:
-            trace.exposed = True
-        try:
-            records.append(record)
-        except _Escaped:
-            raise escaped(x, y) from None
-        frame = _getframe(1)
-        return Variable(trace, z, len(records) - 1, frame.f_code, frame.f_lasti)
+    blanks = {
+        "shortcut": "pass" if primitive.shortcut is None else _SHORTCUT,
+        "mark": "trace.curved = True" if curves else selects,
+        "both": residuals((0, 0), "p", "q"),
+        "left": "CONSTANT"
+        if terms[0] is None
+        else f"pull_left, x.index, {residuals((0, -1), 'p', _COPIED.format('y'))}, p.shape",
+        "right": "CONSTANT"
+        if terms[1] is None
+        else f"pull_right, y.index, {residuals((-1, 0), _COPIED.format('x'), 'q')}, q.shape",
+    }
+    source = _PULLS.format(pull_first=pull(0), pull_second=pull(1))
+    source += _BINARY.format(name="fast", place="pass", **blanks) + _BINARY.format(name="operator", place=_PLACE, **blanks)
+    names: dict[str, Any] = dict(_GLOBALS)
+    names |= {"primitive": primitive, "function": primitive.function, "shortcut": primitive.shortcut, "CONSTANT": CONSTANT}
+    names |= {"slope0": slopes[0], "slope1": slopes[1], "share": _share(primitive.ties)}
 
     def complex_record(trace: Any, x: Any, y: Any, x_value: Any, y_value: Any, i: int, j: int, z: Any) -> Any:
         if not trace.alive:
             raise escaped(x, y)
         return record_general(trace, primitive, (i, j), [x_value, y_value], z, {})
 
-    return fast
+    names["complex_record"] = complex_record
+    exec(compile(source, f"{__file__}, {primitive.name}", "exec"), names)  # this file: a frame of the library
+
+    def operand(value: Any, shape: tuple) -> Any:  # dtype is real here, or the general path would have been taken
+        return Aval(shape, _FLOAT64) if value is None else value
+
+    names["pull_both"].expand = lambda r: (primitive, (r[1], r[2]), r[3], (operand(r[4], r[6]), operand(r[5], r[7])), {})
+    names["pull_left"].expand = lambda r: (primitive, (r[1], -1), r[2], (operand(r[3], r[5]), r[4]), {})
+    names["pull_right"].expand = lambda r: (primitive, (-1, r[1]), r[2], (r[3], operand(r[4], r[5])), {})
+    names["fast"].operator = names["operator"]  # notes where it was called, which NumPy's protocol does for the other
+    return names["fast"]

@@ -26,6 +26,7 @@ from dualgrad.interpreters.tape.recording import Variable
 
 _getrefcount = sys.getrefcount
 _ndarray = np.ndarray
+_PLAIN = frozenset((_ndarray, np.float64))
 
 
 def pull_back(tape: Any, outputs: Sequence[Any], cotangents: Sequence[Any], structural: bool = False) -> list[Any]:
@@ -40,7 +41,7 @@ def pull_back(tape: Any, outputs: Sequence[Any], cotangents: Sequence[Any], stru
         g = cotangents[k]
         if type(y) is Variable and y.owner is tape and g is not None:
             seeds.append((y.index, g))
-            if isinstance(y.value, Value) or isinstance(g, Value):
+            if type(y.value) not in _PLAIN or isinstance(g, Value):
                 careful = careful or _on_outer_tape(y.value) or _on_outer_tape(g)
     if tape.foreign:
         with np.errstate(all="ignore"):
@@ -50,13 +51,14 @@ def pull_back(tape: Any, outputs: Sequence[Any], cotangents: Sequence[Any], stru
     if tape.splitting is not None:
         found = [series(g, tape.splitting)[0] for g in found]
     results: list[Any] = []
+    foreign = tape.foreign
     for shape, dtype, kind in tape.inputs:
         g = found.pop()
-        same = g is not None and (g.dtype is dtype or g.dtype == dtype)
-        sole = same and type(g) is _ndarray and kind is _ndarray and g.base is None and _getrefcount(g) <= SOLE
-        if sole and (not tape.foreign or g.flags.writeable):  # only a user's rule makes a read-only array
+        plain = type(g) is _ndarray and g.dtype is dtype and kind is _ndarray and g.base is None
+        if plain and _getrefcount(g) <= SOLE and (not foreign or g.flags.writeable):  # only a user's rule makes one read-only
             results.append(g)  # only this name refers to it: it is the caller's already
             continue
+        same = g is not None and g.dtype == dtype
         if g is None:
             g = np.zeros(shape, dtype)
         elif not same:
@@ -84,7 +86,7 @@ def _cotangents(tape: Any, seeds: list, careful: bool, structural: bool) -> list
     stop = len(tape.inputs)
     try:
         _sweep(tape, ct, supports, stop)
-        found = ct[stop - 1 :: -1]
+        found = ct[stop - 1 :: -1] if stop else []
         exposed = tape.exposed or (structural and tape.curved)
         if careful or not exposed or not any(g is not None and has_nan(g) for g in found):
             return found
@@ -97,11 +99,10 @@ def _sweep(tape: Any, ct: list, supports: list | None, stop: int) -> None:
     """Pull back through all records from the last down to number `stop`."""
     records = tape.history
     if supports is None:
-        for i in range(len(records) - 1, stop - 1, -1):
-            g = ct[i]
+        pop = ct.pop  # ct holds the cotangents of the records before the one at hand
+        for record in records[: stop - 1 : -1] if stop else records[::-1]:
+            g = pop()
             if g is not None:
-                ct[i] = None
-                record = records[i]
                 record[0](ct, g, record)
         return
     for i in range(len(records) - 1, stop - 1, -1):
@@ -151,11 +152,11 @@ def _pull_checkpoint(ct: list, g: list, record: tuple, supports: list | None = N
     """Record again behind the end of the tape, sweep that part, and forget it."""
     _, tape, run_again = record
     with tape.lock:
-        records, alive, end = tape.records, tape.alive, len(tape.history)
+        records, alive, end, kept = tape.records, tape.alive, len(tape.history), len(ct)
         tape.records, tape.alive = tape.history, True
         try:
             outputs = run_again()
-            grown = len(tape.history) - len(ct)
+            grown = len(tape.history) - kept
             ct.extend([None] * grown)
             if supports is not None:
                 supports.extend([None] * grown)
@@ -166,9 +167,9 @@ def _pull_checkpoint(ct: list, g: list, record: tuple, supports: list | None = N
             _sweep(tape, ct, supports, end)
         finally:
             tape.records, tape.alive = records, alive
-            del tape.history[end:], ct[end:]
+            del tape.history[end:], ct[kept:]
             if supports is not None:
-                del supports[end:]
+                del supports[kept:]
 
 
 _pull_checkpoint.expand = lambda record: ("checkpoint", (), None, (), {})  # type: ignore[attr-defined]

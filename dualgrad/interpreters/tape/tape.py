@@ -78,13 +78,15 @@ class Tape(Trace):
 
     def enter(self, leaves: list, indices: list[int]) -> None:
         """Replace these leaves by inputs holding snapshots of them."""
-        history, inputs = self.history, self.inputs
+        note, new, index = self.inputs.append, object.__new__, len(self.history)
         for i in indices:
             leaf = leaves[i]
             leaf = leaf.copy() if type(leaf) is _ndarray else snapshot(leaf)
-            inputs.append((leaf.shape, leaf.dtype, type(leaf)))
-            leaves[i] = Variable(self, leaf, len(history))
-            history.append(None)
+            note((leaf.shape, leaf.dtype, type(leaf)))
+            leaves[i] = variable = new(Variable)
+            variable.owner, variable.value, variable.index, variable.square = self, leaf, index, None
+            index += 1
+        self.history.extend([None] * len(indices))
 
     def pullback(self, output: Any, cotangent: Any = None) -> list[Any]:
         """The cotangent of every input for one cotangent of one output (ones by default)."""
