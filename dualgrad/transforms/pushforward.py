@@ -22,7 +22,7 @@ from dualgrad.transforms.arguments import (
     split_aux,
     transformed,
 )
-from dualgrad.transforms.pullback import vjp
+from dualgrad.transforms.pullback import Recording, lowered, record
 from dualgrad.transforms.vectorize import vmap
 
 
@@ -55,8 +55,7 @@ def pushforward(name: str, f: Callable, primals: Any, tangents: Any, has_aux: bo
     try:
         for i in indices:
             tangent = given[i]
-            if tangent is not None and not isinstance(tangent, Value):
-                tangent = np.asarray(tangent, leaves[i].dtype)[()]
+            tangent = None if tangent is None else _in_dtype(tangent, leaves[i].dtype)
             leaves[i] = dual(trace, snapshot(leaves[i]), tangent, None if supports is None else supports[i])
         out = evaluate(f, tree.unflatten(structure, leaves))
         out, aux = split_aux(name, f, out) if has_aux else (out, None)
@@ -79,6 +78,11 @@ def pushforward(name: str, f: Callable, primals: Any, tangents: Any, has_aux: bo
     return (*result, tree.unflatten(aux_structure, lowered))
 
 
+def _in_dtype(tangent: Any, dtype: Any) -> Any:
+    """A tangent that was given, in the dtype of its primal."""
+    return tangent if isinstance(tangent, Value) else np.asarray(tangent, dtype)[()]
+
+
 def _tangent(tangent: Any, dtype: Any) -> Any:
     """A tangent owned by the caller, of its primal's dtype."""
     tangent = snapshot(tangent) if tangent.dtype == dtype else tangent.astype(dtype)
@@ -89,24 +93,47 @@ def linearize(f: Callable, *primals: Any) -> tuple:
     """`(out, pushforward)` with pushforward(*tangents) = J tangents, for many products at one point.
 
     f is evaluated once; each product then costs about as much as a pullback, and nothing of f is evaluated again.
-    The pushforward is the transpose of the recorded pullback, J = (J^H)^H.
+    The pushforward is the transpose of the recorded pullback, J = (J^H)^H; a tangent leaf of None is zero.
 
     >>> out, pushforward = linearize(lambda x: x**3, 2.0)
     >>> pushforward(1.0), pushforward(10.0)
     (np.float64(12.0), np.float64(120.0))
     """
     check_function("linearize", f)
-    out, pullback = vjp(f, *primals)
-    zeros = tree.map(lambda y: np.zeros(np.shape(y), y.dtype)[()] if tree.is_differentiable(y) else y, out)
-    _, transposed = vjp(pullback, zeros)
+    recording = record("linearize", lambda arguments: f(*arguments), primals, "the primals", False)
+    leaves = tree.leaves(primals)
+    out = tree.unflatten(recording.out_structure, [lowered(y, recording.tape) for y in recording.variables])
+    push, structure, indices, out_structure = transpose(recording), recording.structure, recording.indices, recording.out_structure
 
     def pushforward(*tangents: Any) -> Any:
         """J tangents, a tree like the output."""
-        primal_leaves, structure = tree.flatten(primals)
-        given = same_tree("linearize", "tangents", tangents, primal_leaves, structure, "primals")
-        return transposed(tree.unflatten(structure, given))[0]
+        given = same_tree("linearize", "tangents", tangents, leaves, structure, "primals")
+        return tree.unflatten(out_structure, push([given[i] for i in indices]))
 
     return out, pushforward
+
+
+def transpose(recording: Recording) -> Callable[..., list]:
+    """The pushforward of a recording, from its differentiated leaves to its output leaves (None for integers and None).
+
+    The pullback is recorded once; what it records is linear, with all slopes evaluated, and it is pulled back at each call.
+    """
+    outputs = recording.outputs
+    count, dtypes = len(outputs), [x.dtype for x in recording.inputs]
+    zeros = [np.zeros(y.shape, y.dtype)[()] if tree.is_differentiable(y) else None for y in outputs]
+    if all(zero is None for zero in zeros):
+        return lambda tangents, structural=False: [None] * count
+    transposed = record("linearize", recording.pull, zeros, "the output", False).without_values()
+
+    def push(tangents: list, structural: bool = False) -> list:
+        """With `structural`, zeros in the tangents (of unit vectors) are structural ones."""
+        pushed: list[Any] = [None] * count
+        given = [None if t is None else _in_dtype(t, dtype) for t, dtype in zip(tangents, dtypes, strict=True)]
+        for i, t in zip(transposed.indices, transposed.pull(given, structural), strict=True):
+            pushed[i] = t
+        return pushed
+
+    return push
 
 
 def derivative(f: Callable) -> Callable:

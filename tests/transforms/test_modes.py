@@ -181,6 +181,30 @@ def test_linearize_of_complex_and_constant_parts():
     np.testing.assert_array_equal(found[1], [0, 0])
 
 
+def test_linearize_takes_none_for_zero_and_gives_none_for_integers():
+    out, pushforward = linearize(lambda p, n: (p["a"] * p["b"] * n, np.argmax(p["a"])), {"a": X, "b": 2.0}, 3)
+    assert out[1] == 2
+    for tangent in (pushforward({"a": X, "b": None}, None), pushforward({"b": 0.0, "a": X}, 3)):
+        np.testing.assert_array_equal(tangent[0], X * 6)
+        assert tangent[1] is None
+    assert linearize(np.argmax, X)[1](X) is None
+
+
+def test_linearize_keeps_the_dtype_of_each_output():
+    x, y = X.astype(np.float32), X
+    _, pushforward = linearize(lambda x, y: (x * 2, y * 2), x, y)
+    first, second = pushforward(y, np.array([1, 2, 3]))
+    assert first.dtype == np.float32 and second.dtype == np.float64
+    np.testing.assert_array_equal(second, [2, 4, 6])
+
+
+def test_linearize_of_a_linearization():
+    f = lambda x: np.sin(x) * x[0]
+    second = linearize(lambda x: linearize(f, x)[1](X), X)[1](X)
+    wanted = jvp(lambda x: jvp(f, (x,), (X,))[1], (X,), (X,))[1]
+    np.testing.assert_allclose(second, wanted, rtol=1e-13)
+
+
 def test_elementwise_derivatives():
     np.testing.assert_allclose(derivative(np.tanh)(X), 1 - np.tanh(X) ** 2, rtol=1e-14)
     np.testing.assert_allclose(derivative(derivative(lambda x: x**3))(X), 6 * X)
