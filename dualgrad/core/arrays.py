@@ -4,6 +4,7 @@ Everything here works on plain arrays and, through NumPy's protocols, on traced 
 """
 from __future__ import annotations
 
+import contextvars
 import math
 import sys
 from collections.abc import Callable
@@ -61,6 +62,16 @@ def unbroadcast(g: Any, shape: tuple[int, ...]) -> Any:
 
 _FLOAT64 = np.dtype(np.float64)
 _ONES = {n: np.ones(n) for n in range(257)}
+
+
+# A context in which NumPy ignores floating-point errors: entering it takes 0.1 us, np.errstate 0.8 us.
+_QUIET = contextvars.Context()
+_QUIET.run(np.seterr, all="ignore")
+
+
+def quietly(function: Callable, *args: Any, **kwargs: Any) -> Any:
+    """function(*args, **kwargs) without floating-point warnings; not for a user's code, which must see its context variables."""
+    return _QUIET.copy().run(function, *args, **kwargs)
 
 
 def stretch(g: Any, shape: tuple[int, ...]) -> Any:

@@ -18,7 +18,7 @@ import numpy as np
 from dualgrad import errors
 from dualgrad.core import primitive as core
 from dualgrad.core import splitting
-from dualgrad.core.arrays import MINUS_ONE, ONE, ZERO, masked, spread, union
+from dualgrad.core.arrays import FIRST, MINUS_ONE, ONE, SECOND, ZERO, masked, quietly, spread, union
 from dualgrad.core.primitive import Primitive, Trace, Value, bind
 from dualgrad.core.traced import Traced, components, escaped, located
 
@@ -140,6 +140,10 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
     def fallback(*args: Any) -> Any:
         return located(bind(primitive, args, {}), _getframe(1))
 
+    if primitive.kind == "linear" and primitive.transpose.__code__.co_argcount == 2:  # one operand: the common case, made lean
+        return fallback, _linear(primitive, general)
+    if primitive.kind == "multilinear" and type(primitive.transpose) is tuple and len(primitive.transpose) == 2:
+        return _bilinear(primitive), general
     if primitive.kind == "elementwise" and len(primitive.slopes) == 1:  # type: ignore[arg-type]
         return _unary(primitive, general), general
     if primitive.kind == "elementwise" and len(primitive.slopes) == 2:  # type: ignore[arg-type]
@@ -171,6 +175,49 @@ def _unary(primitive: Primitive, general: Callable) -> Callable:
     return fast
 
 
+def _linear(primitive: Primitive, everything: Callable) -> Callable:
+    """The general handler of a linear function of one operand."""
+
+    def general(trace: Trace, args: tuple, static: dict) -> Any:
+        x = args[0]
+        t = x.tangent
+        if len(args) != 1 or x.support is not None or not trace.alive or (t is not None and t.dtype != x.value.dtype):
+            return everything(trace, args, static)
+        return dual(trace, primitive(x.value, **static), None if t is None else _pushed(primitive, (t,), static))
+
+    return general
+
+
+def _bilinear(primitive: Primitive) -> Callable:
+    """fast(x, y) of a function linear in each of two operands: d(x y) = dx y + x dy."""
+
+    def fast(x: Any, y: Any) -> Any:
+        own_x = type(x) is Dual and not (isinstance(y, Value) and y.owner.serial > x.owner.serial)
+        own_y = type(y) is Dual and not (isinstance(x, Value) and x.owner.serial > y.owner.serial)
+        if not (own_x or own_y):
+            return located(bind(primitive, (x, y), {}), _getframe(1))
+        _check_alive(x, y)
+        tangent = None
+        p, q = x.value if own_x else x, y.value if own_y else y
+        if own_x and x.tangent is not None:
+            tangent = _pushed(primitive, (x.tangent, q), {})
+        if own_y and y.tangent is not None:
+            other = _pushed(primitive, (p, y.tangent), {})
+            tangent = other if tangent is None else tangent + other
+        return located(dual((x if own_x else y).owner, primitive(p, q), tangent), _getframe(1))
+
+    return fast
+
+
+def _pushed(primitive: Primitive, args: tuple, static: dict) -> Any:
+    """A linear function of a tangent, which may be infinite: that is no floating-point error of the user's."""
+    for arg in args:
+        if isinstance(arg, Value):
+            with np.errstate(all="ignore"):
+                return primitive(*args, **static)
+    return quietly(primitive.function, *args, **static)
+
+
 def _quiet_product(slope: Callable) -> Callable | None:
     """t * slope of a singular slope: an infinite slope times a zero tangent is no floating-point error of the user's."""
     loud = getattr(slope, "loud", None)
@@ -184,70 +231,77 @@ def _quiet_product(slope: Callable) -> Callable | None:
     return product
 
 
+# The handler of a broadcasting function of two operands, generated with the slopes of one primitive in place (tape/recording.py).
+_BINARY = """
+def fast(x, y):
+    tangent = None
+    if type(x) is Dual and type(y) is Dual and x.owner is y.owner:
+        {shortcut}
+        trace = x.owner
+        if x.support is not None or y.support is not None or not trace.alive:
+            return located(general(trace, (x, y), {{}}), getframe(1))
+        s, t, p, q = x.tangent, y.tangent, x.value, y.value
+        z = function(p, q)
+        {push_first}
+        {push_second}
+    elif type(x) is Dual and not (isinstance(y, Value) and y.owner.serial > x.owner.serial):
+        {shortcut}
+        trace = x.owner
+        if x.support is not None or not trace.alive or (isinstance(y, Value) and not y.owner.alive):
+            return located(general(trace, (x, y), {{}}), getframe(1))
+        s, p, q = x.tangent, x.value, asarray(y) if type(y) is list or type(y) is tuple else y
+        z = function(p, q)
+        {push_first}
+    elif type(y) is Dual and not (isinstance(x, Value) and x.owner.serial > y.owner.serial):
+        trace = y.owner
+        if y.support is not None or not trace.alive or (isinstance(x, Value) and not x.owner.alive):
+            return located(general(trace, (x, y), {{}}), getframe(1))
+        t, p, q = y.tangent, asarray(x) if type(x) is list or type(x) is tuple else x, y.value
+        z = function(p, q)
+        {push_second}
+    else:
+        return located(bind(primitive, (x, y), {{}}), getframe(1))
+    if tangent is not None and tangent.shape != z.shape:
+        tangent = broadcast_to(tangent, z.shape)
+    out = new(Dual)
+    out.owner = trace
+    out.value = z
+    out.tangent = tangent
+    out.support = out.square = None
+    frame = getframe(1)
+    out.code = frame.f_code
+    out.instruction = frame.f_lasti
+    return out
+"""
+_SHORTCUT = """if x.square is not None and (z := shortcut(x, y)) is not None:
+            return located(z, getframe(1))"""
+_FIRST_TERM = "tangent = None if s is None else {term}"
+_SECOND_TERM = "tangent = tangent if t is None else {term} if tangent is None else tangent + {term}"
+_TERMS = {ONE: "{t}", MINUS_ONE: "-{t}", FIRST: "{t} * p", SECOND: "{t} * q"}
+_GLOBALS = {
+    "Dual": Dual, "Value": Value, "located": located, "bind": bind, "getframe": _getframe, "new": _new, "asarray": np.asarray,
+    "broadcast_to": np.broadcast_to,
+}  # fmt: skip
+
+
 def _binary(primitive: Primitive, general: Callable) -> Callable:
-    function, (first, second) = primitive.function, primitive.slopes  # type: ignore[misc]
-    shortcut = primitive.shortcut
-    quiet = {slope: product for slope in (first, second) if (product := _quiet_product(slope)) is not None}
+    """fast(x, y) of a broadcasting function: the tangents times their slopes, added up."""
+    names: dict[str, Any] = dict(_GLOBALS)
+    names |= {"primitive": primitive, "function": primitive.function, "shortcut": primitive.shortcut, "general": general}
 
-    def push(slope: Callable, t: Any, z: Any, x: Any, y: Any) -> Any:
-        if slope is ONE:
-            return t
-        if slope is MINUS_ONE:
-            return -t
-        return quiet[slope](t, z, x, y) if slope in quiet else t * slope(z, x, y)
+    def push(k: int) -> str:
+        slope, t = primitive.slopes[k], "st"[k]  # type: ignore[index]
+        if slope is ZERO:
+            return "pass"
+        quiet = _quiet_product(slope)
+        names[f"slope{k}"] = quiet or slope
+        term = _TERMS.get(slope, f"slope{k}({{t}}, z, p, q)" if quiet else f"{{t}} * slope{k}(z, p, q)").format(t=t)
+        return (_FIRST_TERM, _SECOND_TERM)[k].format(term=term)
 
-    def fast(x: Any, y: Any) -> Any:
-        tangent = None
-        if type(x) is Dual and type(y) is Dual and x.owner is y.owner:
-            trace = x.owner
-            if shortcut is not None and x.square is not None and (z := shortcut(x, y)) is not None:
-                return located(z, _getframe(1))
-            if x.support is not None or y.support is not None or not trace.alive:
-                return located(general(trace, (x, y), {}), _getframe(1))
-            x_value, y_value = x.value, y.value
-            z = function(x_value, y_value)
-            if x.tangent is not None and first is not ZERO:
-                tangent = push(first, x.tangent, z, x_value, y_value)
-            if y.tangent is not None and second is not ZERO:
-                other = push(second, y.tangent, z, x_value, y_value)
-                tangent = other if tangent is None else tangent + other
-        elif type(x) is Dual and not (isinstance(y, Value) and y.owner.serial > x.owner.serial):
-            trace = x.owner
-            if shortcut is not None and x.square is not None and (z := shortcut(x, y)) is not None:
-                return located(z, _getframe(1))
-            if x.support is not None or not trace.alive or (isinstance(y, Value) and not y.owner.alive):
-                return located(general(trace, (x, y), {}), _getframe(1))
-            if type(y) is list or type(y) is tuple:
-                y = np.asarray(y)
-            x_value = x.value
-            z = function(x_value, y)
-            if x.tangent is not None and first is not ZERO:
-                tangent = push(first, x.tangent, z, x_value, y)
-        elif type(y) is Dual and not (isinstance(x, Value) and x.owner.serial > y.owner.serial):
-            trace = y.owner
-            if y.support is not None or not trace.alive or (isinstance(x, Value) and not x.owner.alive):
-                return located(general(trace, (x, y), {}), _getframe(1))
-            if type(x) is list or type(x) is tuple:
-                x = np.asarray(x)
-            y_value = y.value
-            z = function(x, y_value)
-            if y.tangent is not None and second is not ZERO:
-                tangent = push(second, y.tangent, z, x, y_value)
-        else:
-            return located(bind(primitive, (x, y), {}), _getframe(1))
-        if tangent is not None and tangent.shape != z.shape:
-            tangent = np.broadcast_to(tangent, z.shape)
-        out = _new(Dual)
-        out.owner = trace
-        out.value = z
-        out.tangent = tangent
-        out.support = out.square = None
-        frame = _getframe(1)
-        out.code = frame.f_code
-        out.instruction = frame.f_lasti
-        return out
-
-    return fast
+    shortcut = "pass" if primitive.shortcut is None else _SHORTCUT
+    source = _BINARY.format(shortcut=shortcut, push_first=push(0), push_second=push(1))
+    exec(compile(source, f"{__file__}, {primitive.name}", "exec"), names)  # this file: a frame of the library
+    return names["fast"]
 
 
 def pushed(primitive: Primitive, tangents: list, supports: list, out: Any, values: list, static: dict) -> tuple[Any, Any]:

@@ -182,11 +182,12 @@ def scalar_output(name: str, f: Callable, out: Any, holomorphic: bool) -> Any:
 
 def same_tree(name: str, what: str, tangent: Any, primal_leaves: Sequence, structure: Any, primal_name: str) -> list:
     """The leaves of a tangent or cotangent, checked leaf by leaf against primals; None leaves stay None."""
-    if structure != tree.LEAF or (type(tangent) is not np.ndarray and not isinstance(tangent, Value)):
-        problem = tree.difference(tree.structure(tangent), structure, what, primal_name)
+    leaves, own = tree.flatten(tangent)
+    if not tree.same(own, structure):
+        problem = tree.difference(own, structure, what, primal_name)
         if problem is not None:
             raise errors.StructureError(f"{name}: {problem}{errors.user_line()}.")
-    leaves = tree.leaves(tangent, like=structure)
+        leaves = tree.leaves(tangent, like=structure)
     for i, (t, x) in enumerate(zip(leaves, primal_leaves, strict=True)):
         if t is None or isinstance(t, str):  # a leaf that is not differentiated
             continue

@@ -14,6 +14,7 @@ from dualgrad.tree.flattening import (
     leaves,
     map,
     paths,
+    same,
     structure,
     unflatten,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "paths",
     "ravel",
     "register",
+    "same",
     "structure",
     "unflatten",
 ]

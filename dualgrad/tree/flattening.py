@@ -68,7 +68,7 @@ class Structure:
             return NotImplemented
         if self is LEAF or other is LEAF:
             return False
-        return self.exact == other.exact or self._by_key() == other._by_key()
+        return same(self, other) or self._by_key() == other._by_key()
 
     def __hash__(self) -> int:
         try:
@@ -85,6 +85,15 @@ class Structure:
         if self is LEAF:
             return "LEAF"  # the one leaf stays the one leaf
         return _restore, (self.kind.type, self.static, self.children)
+
+
+def same(a: Structure, b: Structure) -> bool:
+    """Are two structures equal, the order of the keys of dicts included?"""
+    if a is b:
+        return True
+    if a.kind is not b.kind or a.size != b.size or len(a.children) != len(b.children) or a.static != b.static:
+        return False
+    return (a.flat and b.flat) or all([same(one, other) for one, other in zip(a.children, b.children)])
 
 
 #: The structure of a single leaf; there is only one.
@@ -177,7 +186,7 @@ def leaves(tree: Any, like: Structure | None = None) -> list[Any]:
     [2.0, 1.0]
     """
     found, own = flatten(tree)
-    if like is None or own.exact == like.exact:
+    if like is None or same(own, like):
         return found
     reason = difference(like, own, "the structure asked for", "the tree")
     if reason is not None:
@@ -215,7 +224,7 @@ def map(f: Callable[..., Any], tree: Any, *rest: Any) -> Any:
     columns = [first]
     for number, other in enumerate(rest, start=2):
         found, theirs = flatten(other)
-        if theirs.exact != own.exact:
+        if not same(theirs, own):
             reason = difference(own, theirs, "the first tree", f"tree {number}")
             if reason is not None:
                 raise StructureError(f"map: {reason}. Give map trees of one structure.")
