@@ -91,8 +91,8 @@ class Primitive:
     """One pure array function and its derivative, as data (see the module docstring)."""
 
     __slots__ = (
-        "adapt", "batch", "data", "fast", "function", "handlers", "jvp", "keeps", "kind", "local", "multiple", "name", "onto",
-        "registered", "save", "shortcut", "slopes", "split", "ties", "transpose", "vjp", "weights",
+        "accumulate", "adapt", "batch", "data", "fast", "function", "handlers", "jvp", "keeps", "kind", "local", "multiple",
+        "name", "onto", "registered", "save", "shortcut", "slopes", "split", "ties", "transpose", "vjp", "weights",
     )  # fmt: skip
 
     def __init__(
@@ -116,6 +116,7 @@ class Primitive:
         onto: bool = False,
         multiple: bool = False,
         data: int | None = None,
+        accumulate: Callable | None = None,
         register: bool = True,
         keeps: Any = (),
     ) -> None:
@@ -129,6 +130,7 @@ class Primitive:
         self.local = local  # a linear map that only moves and adds elements: structural zeros stay structural
         # of a linear map: how many operands are data; those behind them say where (indices, an order, a mask)
         self.data = data
+        self.accumulate = accumulate  # of a linear map: (total, ct, **static), adds the transpose of ct to total in place
         self.multiple = multiple  # returns a tuple
         if register:
             keeps = tuple(kept(slope, skip=0) for slope in slopes) if slopes else kept(vjp, skip=1)

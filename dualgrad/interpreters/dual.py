@@ -317,10 +317,12 @@ def pushed(primitive: Primitive, tangents: list, supports: list, out: Any, value
             if slope is ZERO:
                 continue
             if kind == "select":
-                win = slope(out, *values)
-                tie = np.False_ if primitive.ties is None else primitive.ties(out, *values)
-                term = np.where(win, t, np.where(tie, t * 0.5, 0))
-                mask = np.logical_or(win, tie)
+                mask = win = slope(out, *values)
+                if primitive.ties is None:
+                    term = np.where(win, t, 0)
+                else:
+                    tie = primitive.ties(out, *values)
+                    term, mask = np.where(win, t, np.where(tie, t * 0.5, 0)), np.logical_or(win, tie)
                 mask = mask if support is None else np.logical_and(mask, support)
             else:
                 term, mask = (t if slope is ONE else _scaled(t, slope(out, *values), support)), support

@@ -58,6 +58,7 @@ def linear(
     local: bool = False,
     onto: bool = False,
     data: int | None = None,
+    accumulate: Callable | None = None,
     name: str | None = None,
 ) -> Primitive:
     """A function linear in all its array operands together, or in the first `data` of them (the others are integer or boolean).
@@ -66,9 +67,13 @@ def linear(
     shapes and dtypes (`Aval`) of the operands, not values.  `local`: the map only moves and adds elements, so a structural
     zero stays one.
     `onto`: every element of the operand reaches the output, so the transpose makes no zeros.
+    `accumulate(total, ct, **static)` adds the transpose of a plain cotangent to a plain array in place, where that is much less
+    than the whole array: many reads of small parts of one array then take no array of zeros each.
     """
     name = name or function.__name__
-    primitive = Primitive(name, function, "linear", transpose=transpose, batch=batch, local=local, onto=onto, data=data)
+    primitive = Primitive(
+        name, function, "linear", transpose=transpose, batch=batch, local=local, onto=onto, data=data, accumulate=accumulate
+    )
     return _register(primitive, function)
 
 

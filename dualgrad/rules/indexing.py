@@ -30,18 +30,26 @@ class Pattern(NamedTuple):
 
     def fill(self, arrays: tuple) -> tuple:
         """The index NumPy understands."""
+        if not arrays and len(self.entries) == 1 and type(self.entries[0]) is int:  # an element or a row
+            return self.entries
         arrays_left = iter(arrays)
         return tuple(
             next(arrays_left) if e == ARRAY else slice(*e[1:]) if type(e) is tuple else e for e in self.entries
         )
 
 
+_new_pattern = tuple.__new__  # half the time of Pattern(...)
+
+
 def _parse(index: Any) -> tuple[Pattern, tuple]:
+    if type(index) is int:
+        return _new_pattern(Pattern, ((index,),)), ()
     entries: list[Any] = []
     arrays: list[Any] = []
     for item in index if type(index) is tuple else (index,):
         if type(item) is slice:
-            entries.append(("slice", *(None if s is None else int(s) for s in (item.start, item.stop, item.step))))
+            bounds = item.start, item.stop, item.step
+            entries.append(("slice", *[s if s is None or type(s) is int else int(s) for s in bounds]))
         elif item is None or item is Ellipsis:
             entries.append(item)
         elif isinstance(item, int | np.integer) and not isinstance(item, bool):
@@ -133,8 +141,13 @@ getitem_primitive = linear(
     batch=_batch_getitem,
     local=True,
     data=1,
+    accumulate=lambda total, g, *, pattern: _add_at(total, g, pattern.fill(())),
     name="getitem",
 )
+
+
+def _add_at(total: Any, g: Any, index: tuple) -> None:
+    total[index] += g
 
 
 def _scatter_add(g: Any, *arrays: Any, pattern: Pattern, shape: tuple) -> Any:
@@ -201,14 +214,17 @@ def index_into(x: Any, index: Any) -> Any:
     out = getitem_primitive(x, *arrays, pattern=pattern)
     if arrays or not isinstance(x, Value):
         return out
-    if not (pattern.entries and all(type(e) is int for e in pattern.entries) and not out.shape):
-        link(
-            out,
-            x,
-            lambda owner: getitem_primitive(owner, pattern=pattern),
-            lambda owner, view: setitem_primitive(owner, view, pattern=pattern),
-        )
+    if out.shape or not pattern.entries or not all([type(e) is int for e in pattern.entries]):
+        link(out, x, _read_at, _write_at, pattern)
     return out
+
+
+def _read_at(owner: Any, pattern: Pattern) -> Any:
+    return getitem_primitive(owner, pattern=pattern)
+
+
+def _write_at(owner: Any, view: Any, pattern: Pattern) -> Any:
+    return setitem_primitive(owner, view, pattern=pattern)
 
 
 METHODS["__getitem__"] = index_into

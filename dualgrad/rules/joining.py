@@ -42,7 +42,9 @@ def _stack(arrays: Any, axis: int = 0, out: Any = None, *, dtype: Any = None, ca
     if len({x.shape for x in xs}) > 1:
         raise ValueError("all input arrays must have the same shape")
     (axis,) = axes_of(axis, xs[0].ndim + 1)
-    return concatenate(*(np.expand_dims(x, axis) for x in xs), axis=axis)
+    shape = xs[0].shape
+    shape = (*shape[:axis], 1, *shape[axis:])
+    return concatenate(*[reshape(x, shape=shape) for x in xs], axis=axis)
 
 
 @front(np.vstack)

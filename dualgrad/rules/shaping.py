@@ -33,11 +33,11 @@ reshape: Primitive = linear(
 
 
 def _inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(int(a) for a in np.argsort(axes))
+    return (1, 0) if axes == (1, 0) else tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
 
 transpose: Primitive = linear(
-    lambda x, *, axes: np.transpose(x, axes),
+    lambda x, *, axes: x.transpose(axes),
     lambda g, _x, *, axes: transpose(g, axes=_inverse(axes)),
     batch=lambda primitive, _mapped, x, axes: primitive(x, axes=(0, *(a + 1 for a in axes))),
     local=True, onto=True,
@@ -60,9 +60,12 @@ broadcast = linear(
 
 
 def _pieces(g: Any, *xs: Any, axis: int) -> tuple:
-    edges = np.cumsum([x.shape[axis] for x in xs])
-    before = (slice(None),) * axis
-    return tuple(g[(*before, slice(int(end) - x.shape[axis], int(end)))] for x, end in zip(xs, edges, strict=True))
+    before, pieces, start = (slice(None),) * axis, [], 0
+    for x in xs:
+        end = start + x.shape[axis]
+        pieces.append(g[(*before, slice(start, end))])
+        start = end
+    return tuple(pieces)
 
 
 concatenate = linear(
@@ -97,25 +100,37 @@ copy = linear(np.array, lambda g, _x: g, batch=lambda primitive, _mapped, x: pri
 # ---- views: shape changes that share memory in NumPy ------------------------------------------------------------------
 
 
-def _view(out: Any, x: Any, forward: Any, backward: Any) -> Any:
-    """Link `out = forward(x)` as a view; backward undoes the change of shape."""
-    return link(out, x, forward, lambda owner, view: backward(view)) if isinstance(x, Value) else out
-
-
 def _reshaped(x: Any, shape: tuple[int, ...]) -> Any:
-    old = np.shape(x)
-    return _view(reshape(x, shape=shape), x, lambda y: reshape(y, shape=shape), lambda y: reshape(y, shape=old))
+    out = reshape(x, shape=shape)
+    return link(out, x, _read_reshaped, _write_reshaped, shape) if isinstance(x, Value) else out
+
+
+def _read_reshaped(owner: Any, shape: tuple[int, ...]) -> Any:
+    return reshape(owner, shape=shape)
+
+
+def _write_reshaped(owner: Any, view: Any, _shape: tuple[int, ...]) -> Any:
+    return reshape(view, shape=owner.shape)
 
 
 def _permuted(x: Any, axes: tuple[int, ...]) -> Any:
-    return _view(transpose(x, axes=axes), x, lambda y: transpose(y, axes=axes), lambda y: transpose(y, axes=_inverse(axes)))
+    out = transpose(x, axes=axes)
+    return link(out, x, _read_permuted, _write_permuted, axes) if isinstance(x, Value) else out
+
+
+def _read_permuted(owner: Any, axes: tuple[int, ...]) -> Any:
+    return transpose(owner, axes=axes)
+
+
+def _write_permuted(_owner: Any, view: Any, axes: tuple[int, ...]) -> Any:
+    return transpose(view, axes=_inverse(axes))
 
 
 def _resolved(shape: Any, size: int) -> tuple[int, ...]:
     """A shape with -1 filled in."""
-    shape = tuple(int(n) for n in shape) if np.iterable(shape) else (int(shape),)
+    shape = tuple([int(n) for n in shape]) if np.iterable(shape) else (int(shape),)
     if -1 in shape:
-        rest = math.prod(n for n in shape if n != -1)
+        rest = math.prod([n for n in shape if n != -1])
         shape = tuple(size // rest if n == -1 and rest else n for n in shape)
     if math.prod(shape) != size:
         raise ValueError(f"cannot reshape array of size {size} into shape {shape}")

@@ -6,6 +6,7 @@ bilinear functions are made with their handlers in recording.py.  `pull.expand(r
 """
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,7 +63,7 @@ pull_item.expand = lambda record: (f"output {record[2]}", (record[1],), None, (N
 
 
 def pull_general(ct: list, g: Any, record: tuple) -> None:
-    for i, c, _ in contributions(record, g, None):
+    for i, c, _ in contributions(record, g, None, careful=False):
         have = ct[i]
         ct[i] = c if have is None else have + c
 
@@ -72,7 +73,7 @@ pull_general.expand = lambda record: (record[2], record[1], record[3], record[4]
 
 def pull_linear(ct: list, g: Any, record: tuple) -> None:
     """A linear function of one operand."""
-    _, i, primitive, aval, static = record
+    _, i, primitive, aval, static = record[:5]
     c = primitive.transpose(g, aval, **static)
     if type(c) is tuple:
         c = c[0]
@@ -82,11 +83,33 @@ def pull_linear(ct: list, g: Any, record: tuple) -> None:
     ct[i] = c if have is None else have + c
 
 
-pull_linear.expand = lambda record: (record[2], (record[1],), None, (record[3],), record[4])  # type: ignore[attr-defined]
+def pull_part(ct: list, g: Any, record: tuple) -> None:
+    """A linear function that reads a part of its operand: its cotangent is added in place to an array that only `ct` holds.
+
+    The tape remembers, weakly, which arrays these are: what another pull has put into ct may be shared.
+    """
+    _, i, primitive, aval, static, tape = record
+    have = ct[i]
+    if type(g) not in _PLAIN or g.dtype != aval.dtype or not (have is None or type(have) is np.ndarray):
+        pull_linear(ct, g, record)
+        return
+    own = tape.totals.get(i)
+    if own is None or own() is not have or have is None:
+        have = np.zeros(aval.shape, aval.dtype) if have is None else have.astype(aval.dtype)
+        tape.totals[i] = weakref.ref(have)
+        ct[i] = have
+    primitive.accumulate(have, g, **static)
 
 
-def contributions(record: tuple, g: Any, support: Any) -> list[tuple[int, Any, Any]]:
-    """(parent, cotangent, support) for every parent of one record.  The clear version of all pulls, by kind of primitive."""
+_PLAIN = frozenset((np.ndarray, np.float64, np.float32))
+pull_part.expand = pull_linear.expand = lambda record: (record[2], (record[1],), None, (record[3],), record[4])  # type: ignore[attr-defined]
+
+
+def contributions(record: tuple, g: Any, support: Any, careful: bool = True) -> list[tuple[int, Any, Any]]:
+    """(parent, cotangent, support) for every parent of one record.  The clear version of all pulls, by kind of primitive.
+
+    Without `careful` no support is made.
+    """
     primitive, parents, out, operands, static = record[0].expand(record)
     kind = primitive.kind
     found: list[tuple[int, Any, Any]] = []
@@ -96,27 +119,26 @@ def contributions(record: tuple, g: Any, support: Any) -> list[tuple[int, Any, A
             if i < 0 or slope is ZERO:
                 continue
             if kind == "select":
-                win = slope(out, *operands)
-                tie = np.False_ if primitive.ties is None else primitive.ties(out, *operands)
-                c = np.where(win, g, np.where(tie, g * 0.5, 0))
-                alive = np.logical_or(win, tie)
+                alive = win = slope(out, *operands)
+                if primitive.ties is None:
+                    c = np.where(win, g, 0)
+                else:
+                    tie = primitive.ties(out, *operands)
+                    c, alive = np.where(win, g, np.where(tie, g * 0.5, 0)), np.logical_or(win, tie)
                 alive = alive if support is None else np.logical_and(alive, support)
             else:
                 c = g if slope is ONE else masked(g * conjugate(slope(out, *operands)), support)
                 alive = support
             shape = operands[k].shape if operands[k] is not None else c.shape
             c = unbroadcast(c, shape)
-            if alive is not None and np.shape(alive) != shape:
+            if careful and alive is not None and np.shape(alive) != shape:
                 alive = through(lambda m, shape=shape: unbroadcast(m, shape), np.broadcast_to(alive, g.shape))
             found.append((i, c, alive))
     elif kind == "linear":
         cotangents = as_tuple(primitive.transpose(g, *operands, **static))
         supports: Sequence[Any] = [None] * len(parents)
-        if primitive.local and support is not None:
-            ones = np.where(support, 1.0, 0.0)
-            supports = [None if s is None else np.not_equal(s, 0) for s in as_tuple(primitive.transpose(ones, *operands, **static))]
-        elif primitive.local:
-            ones = np.ones(g.shape)
+        if primitive.local and careful:
+            ones = np.ones(g.shape) if support is None else np.where(support, 1.0, 0.0)
             supports = [None if s is None else np.not_equal(s, 0) for s in as_tuple(primitive.transpose(ones, *operands, **static))]
         found = [(i, c, s) for i, c, s in zip(parents, cotangents, supports, strict=True) if i >= 0 and c is not None]
     elif kind == "multilinear":

@@ -17,7 +17,7 @@ from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Aval, Primitive, Value, bind
 from dualgrad.core.splitting import split
 from dualgrad.core.traced import Traced, escaped, located
-from dualgrad.interpreters.tape.pulls import CONSTANT, pull_general, pull_item, pull_linear, sound
+from dualgrad.interpreters.tape.pulls import CONSTANT, pull_general, pull_item, pull_linear, pull_part, sound
 
 _getframe = sys._getframe
 _ndarray = np.ndarray
@@ -84,12 +84,14 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
             if type(arg) is Variable and arg.owner is trace:
                 values.append(arg.value)
                 parents.append(arg.index)
+            elif isinstance(arg, Value) and not arg.owner.alive and primitive.kind != "constant":
+                raise escaped(arg)
             else:
                 values.append(arg)
                 parents.append(-1)
         if primitive.kind == "constant":
             return primitive(*values, **static)
-        if not trace.alive or not all(a.owner.alive for a in args if isinstance(a, Value)):
+        if not trace.alive:
             raise escaped(*args)
         if primitive.save is not None:
             out, residuals = primitive.save(*values, **static)
@@ -105,8 +107,8 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
             plan = plans[pattern] = _kept(primitive, parents, len(parents))
         return record_general(trace, primitive, parents, values, out, static, plan)
 
-    if primitive.kind == "linear" and primitive.transpose.__code__.co_argcount == 2:  # one operand: the common case, made lean
-        everything, makes_zeros = general, primitive.local and not primitive.onto
+    if primitive.kind == "linear" and primitive.transpose.__code__.co_argcount == 2:  # the common case, made lean
+        everything, makes_zeros, accumulates = general, primitive.local and not primitive.onto, primitive.accumulate is not None
 
         def general(trace: Any, args: tuple, static: dict) -> Any:
             if len(args) != 1:
@@ -116,8 +118,12 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
             if makes_zeros and trace.curved:
                 trace.exposed = True
             out = primitive(value, **static) if isinstance(value, Value) else primitive.function(value, **static)
+            aval = _new_aval(Aval, (value.shape, value.dtype))
             try:
-                trace.records.append((pull_linear, x.index, primitive, _new_aval(Aval, (value.shape, value.dtype)), static))
+                if accumulates and not isinstance(value, Value):
+                    trace.records.append((pull_part, x.index, primitive, aval, static, trace))
+                else:
+                    trace.records.append((pull_linear, x.index, primitive, aval, static))
             except _Escaped:
                 raise escaped(x) from None
             return Variable(trace, out, len(trace.records) - 1)
@@ -141,10 +147,10 @@ def record_general(
     keep_out, keep = plan or _kept(primitive, parents, len(values))
     if primitive.kind == "linear":  # indices are operands too
         keep = [np.result_type(value).kind not in "fc" for value in values]
-    operands = tuple(
+    operands = tuple([
         (value if parent >= 0 else snapshot(value)) if k else _aval(value)
         for k, value, parent in zip(keep, values, parents, strict=True)
-    )
+    ])
     residual = out if keep_out else (tuple(map(_aval, out)) if primitive.multiple else _aval(out))
     return _record(trace, primitive, tuple(parents), residual, operands, static, out)
 
@@ -174,7 +180,7 @@ def _record(trace: Any, primitive: Any, parents: tuple, residual: Any, operands:
 def _aval(value: Any) -> Any:
     if not hasattr(value, "dtype"):  # a Python number or a list
         value = np.asarray(value)
-    return Aval(value.shape, value.dtype)
+    return _new_aval(Aval, (value.shape, value.dtype))
 
 
 def _kept(primitive: Primitive, parents: Sequence[int], count: int) -> tuple[bool, list[bool]]:

@@ -33,7 +33,7 @@ class Tape(Trace):
     called again.  Leaving the `with` block ends the recording: its values can no longer be computed with.
     """
 
-    __slots__ = ("curved", "exposed", "foreign", "history", "inputs", "lock", "places", "records", "splitting")
+    __slots__ = ("curved", "exposed", "foreign", "history", "inputs", "lock", "places", "records", "splitting", "totals")
 
     def __init__(self, label: str = "Tape") -> None:
         self.serial, self.label, self.alive = next_serial(), label, True
@@ -44,6 +44,7 @@ class Tape(Trace):
         self.exposed = False  # and behind it one whose pullback makes structural zeros?  Then they may meet: see sweep.py
         self.foreign = False  # will a pullback run a user's code (a custom rule, a checkpoint)?
         self.places: dict[int, tuple] | None = None  # index -> (code, instruction), under debug_nans only
+        self.totals: dict[int, Any] = {}  # index -> weakly, the array its parts are added to in a sweep, see pulls.pull_part
         self.lock: Any = None  # made with the first checkpoint
         self.splitting: Any = None  # made with the first degenerate factorization, see core.splitting
 
