@@ -241,7 +241,7 @@ def fast(x, y):
         if x.support is not None or y.support is not None or not trace.alive:
             return located(general(trace, (x, y), {{}}), getframe(1))
         s, t, p, q = x.tangent, y.tangent, x.value, y.value
-        z = function(p, q)
+        z = {value}
         {push_first}
         {push_second}
     elif type(x) is Dual and not (isinstance(y, Value) and y.owner.serial > x.owner.serial):
@@ -250,7 +250,7 @@ def fast(x, y):
         if x.support is not None or not trace.alive or (isinstance(y, Value) and not y.owner.alive):
             return located(general(trace, (x, y), {{}}), getframe(1))
         s, p, q = x.tangent, x.value, asarray(y) if type(y) is list or type(y) is tuple else y
-        z = function(p, q)
+        z = {value}
         {push_first}
     elif type(y) is Dual and not (isinstance(x, Value) and x.owner.serial > y.owner.serial):
         trace = y.owner
@@ -298,8 +298,9 @@ def _binary(primitive: Primitive, general: Callable) -> Callable:
         term = _TERMS.get(slope, f"slope{k}({{t}}, z, p, q)" if quiet else f"{{t}} * slope{k}(z, p, q)").format(t=t)
         return (_FIRST_TERM, _SECOND_TERM)[k].format(term=term)
 
-    shortcut = "pass" if primitive.shortcut is None else _SHORTCUT
-    source = _BINARY.format(shortcut=shortcut, push_first=push(0), push_second=push(1))
+    shortcut, symbol = "pass" if primitive.shortcut is None else _SHORTCUT, getattr(primitive.function, "symbol", None)
+    value = "function(p, q)" if symbol is None else f"p {symbol} q"
+    source = _BINARY.format(shortcut=shortcut, value=value, push_first=push(0), push_second=push(1))
     exec(compile(source, f"{__file__}, {primitive.name}", "exec"), names)  # this file: a frame of the library
     return names["fast"]
 

@@ -147,7 +147,7 @@ def _mean(a: Any, axis: Any = None, dtype: Any = None, *, keepdims: Any = False,
         a = np.asarray(a)
     axes = reduced_axes(axis, a.ndim)
     if where is True and dtype is None and a.dtype.char != "e":
-        out = mean(a, axis=axes)
+        out = mean.handlers[type(a)](a.owner, (a,), {"axis": axes}) if isinstance(a, Value) else mean(a, axis=axes)
         return finish(out, a.shape, axes, keepdims) if keepdims else out
     half = a.dtype == np.float16 and dtype is None  # NumPy sums halves in single precision
     count = count_of(a.shape, axes, where, keepdims)

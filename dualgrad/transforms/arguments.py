@@ -76,9 +76,20 @@ def restore(args: tuple, positions: tuple[int, ...], part: Any, argnums: Any) ->
     return tuple(new)
 
 
+_ndarray = np.ndarray
+_FLOAT64 = np.dtype(np.float64)
+_COUNTING = list(range(64))
+
+
 def active(name: str, part: Any, argument: Any) -> tuple[list, Any, list[int]]:
     """(leaves, structure, positions of the leaves to differentiate).  Float and complex leaves are differentiated."""
     leaves, structure = tree.flatten(part)
+    for leaf in leaves:
+        if type(leaf) is not _ndarray or leaf.dtype is not _FLOAT64:
+            break
+    else:  # the common case, made lean
+        if leaves:
+            return leaves, structure, _COUNTING[: len(leaves)] if len(leaves) <= 64 else list(range(len(leaves)))
     indices = []
     for i, leaf in enumerate(leaves):
         if type(leaf) is np.ndarray or isinstance(leaf, Value | np.generic):

@@ -93,10 +93,13 @@ def pull_part(ct: list, g: Any, record: tuple) -> None:
     if type(g) not in _PLAIN or g.dtype != aval.dtype or not (have is None or type(have) is np.ndarray):
         pull_linear(ct, g, record)
         return
-    own = tape.totals.get(i)
+    totals = tape.totals
+    if totals is None:
+        totals = tape.totals = {}
+    own = totals.get(i)
     if own is None or own() is not have or have is None:
         have = np.zeros(aval.shape, aval.dtype) if have is None else have.astype(aval.dtype)
-        tape.totals[i] = weakref.ref(have)
+        totals[i] = weakref.ref(have)
         ct[i] = have
     primitive.accumulate(have, g, **static)
 

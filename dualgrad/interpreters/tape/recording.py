@@ -271,14 +271,14 @@ def {name}(x, y):
     if type(x) is Variable and type(y) is Variable and x.owner is y.owner:
         {shortcut}
         trace, p, q = x.owner, x.value, y.value
-        z = function(p, q)
+        z = {value}
         if z.dtype is not FLOAT64 and z.dtype.kind == "c":
             return complex_record(trace, x, y, p, q, x.index, y.index, z)
         record = pull_both, x.index, y.index, {both}, p.shape, q.shape
     elif type(x) is Variable and (type(y) in PLAIN or outranks(x.owner, y)):
         {shortcut}
         trace, p = x.owner, x.value
-        z = function(p, y)
+        z = {value_left}
         if z.dtype is not FLOAT64 and z.dtype.kind == "c":
             return complex_record(trace, x, y, p, y, x.index, -1, z)
         record = {left}
@@ -360,7 +360,10 @@ def _binary(primitive: Primitive) -> Callable:
             return "pass"
         return _PULL.format(term=terms[k], shape=("shape", "other")[k], index="ij"[k])
 
+    symbol = getattr(primitive.function, "symbol", None)
     blanks = {
+        "value": "function(p, q)" if symbol is None else f"p {symbol} q",
+        "value_left": "function(p, y)" if symbol is None else f"p {symbol} y",
         "shortcut": "pass" if primitive.shortcut is None else _SHORTCUT,
         "mark": "trace.curved = True" if curves else selects,
         "both": residuals((0, 0), "p", "q"),

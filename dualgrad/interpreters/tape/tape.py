@@ -44,7 +44,7 @@ class Tape(Trace):
         self.exposed = False  # and behind it one whose pullback makes structural zeros?  Then they may meet: see sweep.py
         self.foreign = False  # will a pullback run a user's code (a custom rule, a checkpoint)?
         self.places: dict[int, tuple] | None = None  # index -> (code, instruction), under debug_nans only
-        self.totals: dict[int, Any] = {}  # index -> weakly, the array its parts are added to in a sweep, see pulls.pull_part
+        self.totals: Any = None  # index -> weakly, the array its parts are added to in a sweep, see pulls.pull_part
         self.lock: Any = None  # made with the first checkpoint
         self.splitting: Any = None  # made with the first degenerate factorization, see core.splitting
 
