@@ -147,4 +147,12 @@ def _references_of_a_local() -> int:
     return sys.getrefcount(array)
 
 
+def product(g: Any, slope: Any) -> Any:
+    """g * slope, in the memory of a large slope that nothing else refers to: a new array of 20 MB costs more than the product."""
+    large = type(slope) is np.ndarray and slope.size > 4096 and type(g) is np.ndarray
+    if large and g.shape == slope.shape and g.dtype is slope.dtype and slope.base is None and sys.getrefcount(slope) <= SOLE:
+        return np.multiply(g, slope, out=slope)
+    return g * slope
+
+
 SOLE = _references_of_a_local()  # what sys.getrefcount answers for an object that only one local name refers to

@@ -87,7 +87,7 @@ _singular_power_base = singular(power_base)
 
 def _power_slope(_z: Any, x: Any, p: Any) -> Any:
     """`power_base`; a number p >= 1 has no singularity to be quiet about (x**2 is everywhere)."""
-    if type(p) is int and p == 2:
+    if (type(p) is int or type(p) is float) and p == 2:
         return x + x
     return power_base(_z, x, p) if type(p) in (int, float) and p >= 1 else _singular_power_base(_z, x, p)
 

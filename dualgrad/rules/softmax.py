@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import scipy.special as sp
 
-from dualgrad.core.arrays import ONE, ZERO, conjugate, unbroadcast
+from dualgrad.core.arrays import ONE, ZERO, any_true, conjugate, unbroadcast
 from dualgrad.core.primitive import Primitive
 from dualgrad.rules.declare import batch_axis, constant, elementwise, opaque
 from dualgrad.rules.elementwise import inside
@@ -61,6 +61,29 @@ def _logsumexp_jvp(tangents: tuple, out: Any, a: Any, b: Any, *, axis: tuple[int
 def _logsumexp_vjp(g: Any, out: Any, a: Any, b: Any, *, axis: tuple[int, ...], signed: bool) -> tuple:
     g_a = unbroadcast(g * conjugate(_slope_a(a, b, axis, signed)), np.shape(a))
     return g_a, unbroadcast(g * conjugate(_slope_b(a, b, axis, signed)), np.shape(b))
+
+
+# Without weights the slope is exp(a - L), in two passes over a instead of ten.
+
+
+def _share(a: Any, out: Any, axis: tuple[int, ...]) -> Any:
+    """exp(a - L), and its limit where L is infinite."""
+    if any_true(np.isinf(out)):
+        return _slope_a(a, np.ones((1,) * a.ndim, a.dtype), axis, False)
+    return np.exp(a - out)
+
+
+def _unweighted_jvp(t: Any, out: Any, a: Any, *, axis: tuple[int, ...]) -> Any:
+    return np.sum(_share(a, out, axis) * t, axis, keepdims=True)
+
+
+unweighted_logsumexp = opaque(  # keeps the reduced axes, as length 1
+    lambda a, *, axis: sp.logsumexp(a, axis, keepdims=True),
+    jvp=_unweighted_jvp,
+    vjp=lambda g, out, a, *, axis: g * conjugate(_share(a, out, axis)),
+    batch=batch_axis("axis"),
+    name="logsumexp of a",
+)
 
 
 def _batch_logsumexp(primitive: Primitive, mapped: Any, a: Any, b: Any, *, axis: tuple[int, ...], **static: Any) -> Any:

@@ -50,6 +50,10 @@ def logsumexp(a: Any, axis: Any = None, b: Any = None, keepdims: bool = False, r
     if not _traced(a) and not _traced(b):
         return scipy.special.logsumexp(a, axis, b, keepdims, return_sign)
     a = np.atleast_1d(_floating(a))
+    if b is None and not return_sign:
+        axes = reduced_axes(axis, a.ndim)
+        out = rules.unweighted_logsumexp(a, axis=axes)
+        return out if keepdims else np.squeeze(out, axes)
     b = np.ones((1,) * a.ndim, a.dtype) if b is None else _floating(b)
     shape = np.broadcast_shapes(a.shape, b.shape)
     a = np.broadcast_to(a, shape)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dualgrad.core import primitive as core
-from dualgrad.core.arrays import FIRST, MINUS_ONE, ONE, SECOND, ZERO, any_true, unbroadcast
+from dualgrad.core.arrays import FIRST, MINUS_ONE, ONE, SECOND, ZERO, any_true, product, unbroadcast
 from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Aval, Primitive, Value, bind
 from dualgrad.core.splitting import split
@@ -213,7 +213,7 @@ def _unary(primitive: Primitive) -> Callable:
     def pull(ct: list, g: Any, record: tuple) -> None:
         _, i, z, x = record
         if not unit:
-            g = g * slope(z, x)
+            g = product(g, slope(z, x))
         c = ct[i]
         ct[i] = g if c is None else c + g
 
@@ -247,10 +247,10 @@ def _elementwise_terms(primitive: Primitive) -> list[str | None]:
         return ["sound(g * slope0(z, x, y))", "sound(g * slope1(z, x, y))"]
     if primitive.ties is not None:
         return ["share(g, slope0, z, x, y)", "share(g, slope1, z, x, y)"]
-    return [_TERMS.get(slope, f"g * slope{k}(z, x, y)") for k, slope in enumerate(primitive.slopes)]  # type: ignore[arg-type]
+    return [_TERMS.get(slope, f"product(g, slope{k}(z, x, y))") for k, slope in enumerate(primitive.slopes)]  # type: ignore[arg-type]
 
 
-_TERMS = {ONE: "g", MINUS_ONE: "-g", ZERO: None, FIRST: "g * x", SECOND: "g * y"}
+_TERMS = {ONE: "g", MINUS_ONE: "g", ZERO: None, FIRST: "g * x", SECOND: "g * y"}
 
 
 def _share(ties: Callable | None) -> Callable:
@@ -324,6 +324,7 @@ def pull_right(ct, g, record):
 _PULL = """c = {term}
     if c.shape != {shape}:
         c = unbroadcast(c, {shape})
+    {finish}
     have = ct[{index}]
     ct[{index}] = c if have is None else have + c"""
 _SHORTCUT = """if x.square is not None and (z := shortcut(x, y)) is not None:
@@ -332,7 +333,8 @@ _COPIED = "{0} if type({0}) in NUMBERS else {0}.copy() if type({0}) is ndarray e
 _GLOBALS = {
     "Variable": Variable, "FLOAT64": _FLOAT64, "PLAIN": _PLAIN, "NUMBERS": _NUMBERS, "ndarray": _ndarray, "Escaped": _Escaped,
     "outranks": _outranks, "located": located, "bind": bind, "getframe": _getframe, "escaped": escaped, "new": object.__new__,
-    "snapshot": snapshot, "unbroadcast": unbroadcast, "sound": sound, "aval": lambda x: _new_aval(Aval, (x.shape, x.dtype)),
+    "snapshot": snapshot, "product": product, "unbroadcast": unbroadcast, "sound": sound,
+    "aval": lambda x: _new_aval(Aval, (x.shape, x.dtype)),
 }  # fmt: skip
 
 
@@ -358,7 +360,8 @@ def _binary(primitive: Primitive) -> Callable:
     def pull(k: int) -> str:
         if terms[k] is None:
             return "pass"
-        return _PULL.format(term=terms[k], shape=("shape", "other")[k], index="ij"[k])
+        finish = "c = -c" if slopes[k] is MINUS_ONE else "pass"  # last: what has been summed is smaller
+        return _PULL.format(term=terms[k], shape=("shape", "other")[k], finish=finish, index="ij"[k])
 
     symbol = getattr(primitive.function, "symbol", None)
     blanks = {
