@@ -1,4 +1,4 @@
-"""Every exception dualgrad raises on purpose: what happened, where, what was got, what to do.
+"""Every exception dualgrad raises and every warning it issues on purpose: what happened, where, what was got, what to do.
 
 All derive from `DualgradError`, and each from the built-in (TypeError, ValueError) that NumPy users expect.
 Messages name the function, the argument or leaf path, shape and dtype, the user's own file and line, and the repair.
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from types import CodeType, FrameType
 from typing import Any
 
@@ -70,6 +71,18 @@ class GradientCheckError(DualgradError, ValueError, AssertionError):
     """`check_grads` found a derivative that disagrees with its reference."""
 
 
+class DualgradWarning(UserWarning):
+    """Base of all warnings of this library."""
+
+
+class ResidualWarning(DualgradWarning):
+    """A solver returned what does not solve its equation, so the derivatives are not those of a solution."""
+
+
+class SingularSystemWarning(DualgradWarning):
+    """The linear system of an implicit derivative has no unique solution, or none of the digits of one."""
+
+
 def is_library_code(code: CodeType) -> bool:
     """Does this code belong to dualgrad, NumPy or SciPy rather than to the user?"""
     return code.co_filename.startswith(_LIBRARIES) or code.co_filename.startswith("<__array_function__")
@@ -97,6 +110,16 @@ def user_line() -> str:
     """` (at file.py:12)` for the user's innermost frame, or nothing when there is none."""
     frame = user_frame()
     return "" if frame is None else f" (at {frame.f_code.co_filename}:{frame.f_lineno})"
+
+
+def warn(category: type[DualgradWarning], message: str) -> None:
+    """Issue a warning at the user's innermost line."""
+    frame = user_frame()
+    if frame is None:
+        warnings.warn(message, category, stacklevel=2)
+    else:
+        registry, module = frame.f_globals.setdefault("__warningregistry__", {}), frame.f_globals.get("__name__")
+        warnings.warn_explicit(message, category, frame.f_code.co_filename, frame.f_lineno, module, registry)
 
 
 def describe(value: Any) -> str:

@@ -61,7 +61,9 @@ def told(run: Any, kind: type, *words: str) -> str:
 
 
 def test_every_error_is_a_type_error_or_a_value_error_of_this_library():
-    kinds = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, Exception)]
+    classes = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
+    assert all(issubclass(kind, errors.DualgradWarning) and kind.__doc__ for kind in classes if issubclass(kind, Warning))
+    kinds = [kind for kind in classes if issubclass(kind, Exception) and not issubclass(kind, Warning)]
     assert len(kinds) > 8
     for kind in kinds:
         assert issubclass(kind, errors.DualgradError) and kind.__doc__

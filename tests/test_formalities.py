@@ -32,7 +32,7 @@ ROOMS = [
     ["models"],
     ["optimize"],
     ["distributed"],
-    ["demo"],
+    ["demo", "bench"],
     ["__init__"],
     ["__main__"],
 ]

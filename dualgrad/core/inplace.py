@@ -123,6 +123,9 @@ def _fill(cell: Value, source: Value) -> None:
     tangent = getattr(source, "tangent", _UNUSED)
     if tangent is not _UNUSED:  # a Dual
         cell.tangent, cell.support = tangent, source.support
+    coefficients = getattr(source, "coefficients", _UNUSED)
+    if coefficients is not _UNUSED:  # a Series
+        cell.coefficients, cell.support = coefficients, source.support
     code = getattr(source, "code", _UNUSED)
     if code is not _UNUSED:
         cell.code, cell.instruction = code, source.instruction

@@ -27,7 +27,9 @@ Array = Any  # ndarray, NumPy scalar or Traced
 class Trace:
     """One call of one transform.  A value belongs to the trace it holds, by identity; newer traces are inner ones."""
 
-    __slots__ = ("__weakref__", "alive", "label", "serial")
+    __slots__ = ("__weakref__", "alive", "label", "serial", "splitting")
+
+    splitting: Any  # set when it is needed, see core.splitting
 
     def __init__(self, serial: float, label: str) -> None:
         self.serial, self.label, self.alive = serial, label, True
@@ -40,13 +42,15 @@ class Value:
     """
 
     __slots__ = (
-        "__weakref__", "code", "index", "instruction", "origin", "owner", "square", "support", "tangent", "value", "views",
+        "__weakref__", "code", "coefficients", "index", "instruction", "origin", "owner", "square", "support", "tangent", "value",
+        "views",
     )  # fmt: skip
 
     owner: Any  # the trace (`trace` is a method of arrays)
     value: Any
     tangent: Any  # of a Dual, None if zero
-    support: Any  # of a Dual, where the tangent can be non-zero, None for everywhere
+    support: Any  # of a Dual, where the tangent can be non-zero, None for everywhere; likewise of a Series
+    coefficients: Any  # of a Series, its power series, `value` first
     index: int  # of a Variable
     code: Any  # where the value was made,
     instruction: int  # for the message should it escape
@@ -59,6 +63,7 @@ class Value:
         @classmethod
         def specialize(cls, primitive: Primitive) -> tuple[Callable, Callable]: ...
         def lift(self, constant: Any) -> Any: ...
+        def parts(self) -> list[Any]: ...
         def astype(self, *args: Any, **kwargs: Any) -> Any: ...
         def __array__(self, *args: Any, **kwargs: Any) -> Any: ...
         def __array_function__(self, *args: Any, **kwargs: Any) -> Any: ...
@@ -124,7 +129,7 @@ class Primitive:
         self.slopes, self.ties, self.weights, self.transpose = slopes, ties, weights, transpose
         self.shortcut = shortcut  # (x, *rest) -> another way to the result for an x with a `square`, or None
         self.jvp, self.vjp, self.save, self.batch = jvp, vjp, save, batch
-        # for outputs with an arbitrary choice of basis, see core.splitting and rules.spectral
+        # for outputs with an arbitrary choice of basis, see core.splitting and rules.degenerate
         self.split, self.adapt = split, adapt
         self.onto = onto  # a linear map that reads every element of its operand: its transpose makes no structural zero
         self.local = local  # a linear map that only moves and adds elements: structural zeros stay structural
@@ -184,6 +189,24 @@ within_rule: Callable = lambda call, *args: call(*args)
 linear_transpose: Callable = None  # type: ignore[assignment]
 
 
+def pushed_through_pullback(primitive: Any, active: list, tangents: list, out: Any, values: list, static: dict) -> Any:
+    """The pushforward of a primitive that only has a pullback: its transpose.
+
+    The pullback is adjoint, J^H, and linear over the reals, so its own adjoint is J.
+    """
+    residuals = primitive.save(*values, **static)[1] if primitive.save is not None else None
+
+    def pull(*cotangents: Any) -> tuple:
+        g = list(cotangents) if primitive.multiple else cotangents[0]
+        found = primitive.vjp(g, residuals, **static) if primitive.save is not None else primitive.vjp(g, out, *values, **static)
+        found = found if type(found) is tuple else (found,)
+        return tuple(found[k] for k in active)
+
+    outputs = out if primitive.multiple else (out,)
+    found = linear_transpose(pull, outputs, [tangents[k] for k in active])
+    return tuple(found) if primitive.multiple else found[0]
+
+
 def clear_handlers() -> None:
     """Forget all specialized handlers, so that they are made again (with or without instruments)."""
     for primitive in PRIMITIVES:
@@ -213,4 +236,8 @@ def bind(primitive: Primitive, args: tuple, static: dict) -> Any:
             top = arg
     if top is None:
         return primitive.function(*args, **static)
+    if not static and len(args) == 2:
+        fast = primitive.fast[type(top)]
+        if hasattr(fast, "lean"):
+            return fast(*args)
     return primitive.handlers[type(top)](top.owner, args, static)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from dualgrad import errors
+from dualgrad.core.blackbox import open_box, permitted, permitted_call
 from dualgrad.core.inplace import assign, is_immutable
 from dualgrad.core.primitive import Primitive, Value
 from dualgrad.core.registry import CREATORS, FUNCTIONS, KEYWORDS, METHODS, REDUCTIONS, UFUNCS, load_late_rules
@@ -41,9 +42,13 @@ class Traced(Value):
         """A value of this value's trace that holds a constant (a buffer that may later receive traced elements)."""
         raise NotImplementedError(f"{type(self).__name__} does not hold constants")
 
+    def parts(self) -> list[Any]:
+        """The values one level down that this value is made of, primal first."""
+        return [self.value]
+
     def components(self) -> list[Any]:
         """The plain arrays this value is made of, primal first."""
-        return components(self.value)
+        return [array for part in self.parts() for array in components(part)]
 
     # ---- NumPy's protocols ------------------------------------------------------------------------------------
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -71,6 +76,8 @@ class Traced(Value):
         return result if out is None else assign(out[0] if isinstance(out, tuple) else out, result, f"{ufunc.__name__}.{method}")
 
     def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
+        if open_box.get() is not None and (plain := permitted_call(function, args, kwargs)) is not NotImplemented:
+            return plain
         front = FUNCTIONS.get(function)
         if front is None:
             if function in CREATORS:
@@ -94,19 +101,34 @@ class Traced(Value):
         return result if out is None else assign(out, result, errors.name_of(function))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        raise _conversion_error(self)
+        primal = permitted(self)
+        if primal is None:
+            raise _conversion_error(self)
+        return np.asarray(primal, dtype)
 
     def __float__(self) -> float:
-        raise _conversion_error(self, "float()")
+        primal = permitted(self)
+        if primal is None:
+            raise _conversion_error(self, "float()")
+        return float(primal)
 
     def __complex__(self) -> complex:
-        raise _conversion_error(self, "complex()")
+        primal = permitted(self)
+        if primal is None:
+            raise _conversion_error(self, "complex()")
+        return complex(primal)
 
     def item(self, *args: Any) -> Any:
-        raise _conversion_error(self, ".item()")
+        primal = permitted(self)
+        if primal is None:
+            raise _conversion_error(self, ".item()")
+        return primal.item(*args)
 
     def tolist(self) -> Any:
-        raise _conversion_error(self, ".tolist()")
+        primal = permitted(self)
+        if primal is None:
+            raise _conversion_error(self, ".tolist()")
+        return primal.tolist()
 
     # ---- decisions look at the primal -------------------------------------------------------------------------
     def __bool__(self) -> bool:
@@ -280,6 +302,8 @@ def _check_keywords(function: Any, kwargs: dict, front: Callable) -> None:
 
 def _ufunc_with_keywords(ufunc: Any, entry: Any, inputs: tuple, kwargs: dict) -> Any:
     """A ufunc call with where=, out=, dtype=: the plain call, then a selection and an assignment."""
+    if open_box.get() is not None and (plain := permitted_call(ufunc, inputs, kwargs)) is not NotImplemented:
+        return plain
     kwargs = dict(kwargs)
     out, mask, dtype = kwargs.pop("out", None), kwargs.pop("where", True), kwargs.pop("dtype", None)
     for keyword, neutral in (("casting", "same_kind"), ("order", "K"), ("subok", True)):

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from dualgrad import errors
+from dualgrad.core.blackbox import permitted
 from dualgrad.core.primitive import Primitive, Trace, Value, bind
 from dualgrad.core.traced import Traced, escaped, located
 
@@ -38,10 +39,16 @@ class Batched(Traced):
         return math.prod(self.value.shape[1:])
 
     def __bool__(self) -> bool:
-        raise _decision("bool() or an `if`")
+        primal = permitted(self)
+        if primal is None:
+            raise _decision("bool() or an `if`")
+        return bool(primal)
 
     def __int__(self) -> int:
-        raise _decision("int()")
+        primal = permitted(self)
+        if primal is None:
+            raise _decision("int()")
+        return int(primal)
 
     __index__ = __floor__ = __ceil__ = __trunc__ = __int__
 

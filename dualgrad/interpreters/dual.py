@@ -20,7 +20,7 @@ from dualgrad.core import primitive as core
 from dualgrad.core import splitting
 from dualgrad.core.arrays import FIRST, MINUS_ONE, ONE, SECOND, ZERO, masked, quietly, spread, union
 from dualgrad.core.primitive import Primitive, Trace, Value, bind
-from dualgrad.core.traced import Traced, components, escaped, located
+from dualgrad.core.traced import Traced, escaped, located
 
 _getframe = sys._getframe
 _new = object.__new__
@@ -63,8 +63,8 @@ class Dual(Traced):
     def lift(self, constant: Any) -> Dual:
         return dual(self.owner, constant, None)
 
-    def components(self) -> list[Any]:
-        return components(self.value) + ([] if self.tangent is None else components(self.tangent))
+    def parts(self) -> list[Any]:
+        return [self.value] if self.tangent is None else [self.value, self.tangent]
 
     def __repr__(self) -> str:
         return f"Dual({self.value!r}, {self.tangent!r})"
@@ -126,7 +126,9 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
             return primitive(*values, **static)
         _check_alive(*args)
         out = primitive(*values, **static)
-        if primitive.adapt is not None and any(t is not None for t in tangents):
+        if primitive.split is not None and static["order"] > 1:
+            out = splitting.split(primitive, trace, out, values, static)
+        elif primitive.adapt is not None and any(t is not None for t in tangents):
             out = primitive.adapt(tangents[0] if len(tangents) == 1 else tuple(tangents), out, *values, **static)
         with np.errstate(all="ignore"):
             tangent, support = pushed(primitive, tangents, supports, out, values, static)
@@ -302,6 +304,7 @@ def _binary(primitive: Primitive, general: Callable) -> Callable:
     value = "function(p, q)" if symbol is None else f"p {symbol} q"
     source = _BINARY.format(shortcut=shortcut, value=value, push_first=push(0), push_second=push(1))
     exec(compile(source, f"{__file__}, {primitive.name}", "exec"), names)  # this file: a frame of the library
+    names["fast"].lean = True
     return names["fast"]
 
 
@@ -351,7 +354,7 @@ def pushed(primitive: Primitive, tangents: list, supports: list, out: Any, value
     if primitive.jvp is not None:
         pushing = tangents[0] if len(tangents) == 1 else tuple(tangents)
         return primitive.jvp(pushing, out, *values, **static), supports[0] if primitive.local else None
-    return _pushed_through_pullback(primitive, active, tangents, out, values, static), None
+    return core.pushed_through_pullback(primitive, active, tangents, out, values, static), None
 
 
 def _scaled(t: Any, slope: Any, support: Any) -> Any:
@@ -380,22 +383,4 @@ def _union(supports: Sequence[Any]) -> Any:
     return total
 
 
-def _pushed_through_pullback(primitive: Any, active: list, tangents: list, out: Any, values: list, static: dict) -> Any:
-    """The pushforward of a primitive that only has a pullback: its transpose.
-
-    The pullback is adjoint, J^H, and linear over the reals, so its own adjoint is J.
-    """
-    residuals = primitive.save(*values, **static)[1] if primitive.save is not None else None
-
-    def pull(*cotangents: Any) -> tuple:
-        g = list(cotangents) if primitive.multiple else cotangents[0]
-        found = primitive.vjp(g, residuals, **static) if primitive.save is not None else primitive.vjp(g, out, *values, **static)
-        found = found if type(found) is tuple else (found,)
-        return tuple(found[k] for k in active)
-
-    outputs = out if primitive.multiple else (out,)
-    found = core.linear_transpose(pull, outputs, [tangents[k] for k in active])
-    return tuple(found) if primitive.multiple else found[0]
-
-
-splitting.make_dual = dual
+splitting.pushed = pushed

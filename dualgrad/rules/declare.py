@@ -112,8 +112,9 @@ def opaque(
     With one operand, tangents and the result of vjp are not tuples; a tangent of None is zero, and so is a cotangent.
     With `multiple` outputs, out, ct and the tangent of the output are tuples, and ct[j] may be None.
     Outputs with an arbitrary choice (a basis of eigenvectors) may say how it is made for a derivative: split(out, *primals,
-    **static) -> directions in which the tape splits a degenerate output, or None; adapt(tangents, out, *primals, **static) ->
-    the outputs that suit these tangents, or a tape for None (core/splitting.py, rules/spectral.py).
+    **static) -> the series that replace degenerate outputs, or None (core/splitting.py); adapt(tangents, out, *primals, **static)
+    -> the outputs that suit these tangents, which is enough for a first derivative in forward mode (rules/degenerate.py).  Both
+    need a static `order`, that of the derivative.
     `local`: the function acts on each element by itself, and its slopes are finite, so a structural zero stays one.
     """
     return _register(

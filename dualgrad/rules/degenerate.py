@@ -1,12 +1,12 @@
 """Equal eigenvalues or singular values: which they are, and what a derivative is where an eigenvector's slope is 0 / 0.
 
-A function of eigenvectors that does not depend on the gauge (the choice of basis in the subspace of equal ones) has a
-derivative there all the same.  In reverse mode the tape splits the spectrum formally (core/splitting.py) and `quotient` is the
-limit.  In forward mode (`adapt` of a primitive) the basis inside each block is the one in which dA is diagonal, the basis that
-moves smoothly with A; the rest of its motion inside the block cannot matter (Kato, Perturbation Theory, section II.6).  A
-cotangent that depends on the gauge raises DegeneracyError: one whose product with a turn of the basis is not 0.  A function
-that depends on the gauge but is stationary in the basis at hand (v[0, 0] at v = 1) has the cotangent of one that does not
-(v[0] @ v[0] / 2), and cannot be told from it.
+A function of eigenvectors that does not depend on the gauge (the choice of basis in the subspace of equal ones) has all its
+derivatives there all the same.  They are limits that the formal splitting of the spectrum finds (core/splitting.py): the rules are
+the ordinary ones, with `ratio` for a slope.  For a first derivative in forward mode it is not needed (`adapt` of a primitive): the
+basis inside each block is the one in which dA is diagonal, the basis that moves smoothly with A; the rest of its motion inside the
+block cannot matter (Kato, Perturbation Theory, section II.6).  A derivative that depends on the gauge raises DegeneracyError: one
+whose poles do not cancel.  A function that depends on the gauge but is stationary in the basis at hand (v[0, 0] at v = 1) has the
+first derivative of one that does not (v[0] @ v[0] / 2), and cannot be told from it.
 """
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from dualgrad import errors
-from dualgrad.core.arrays import any_true
-from dualgrad.core.splitting import series, splitting_of
+from dualgrad.core.splitting import vanishes
 from dualgrad.rules.declare import constant
 from dualgrad.rules.linalg import adjoint
 
@@ -53,28 +51,22 @@ def distinct(block: Any, dtype: Any) -> Any:
     return np.where(several, np.sqrt(np.arange(2.0, block.shape[-1] + 2)), 0.0).astype(dtype)
 
 
-def quotient(n: Any, d: Any, equal: Any, w: Any, scale: Any) -> Any:
-    """n / d, and where d is zero (`equal`) the limit: the quotient of the first orders in the splitting of w."""
-    if not any_true(equal):
-        return n / d
-    splitting = splitting_of(w)
-    if splitting is None:
-        raise unsupported_order()
-    (n, n1), (d, d1) = series(n, splitting), series(d, splitting)
-    size = np.max(np.abs(series(scale, splitting)[0]), initial=0)
-    if any_true(np.logical_and(equal, np.greater(np.abs(n), float(np.finfo(n.dtype).eps) ** 0.5 * size))):
-        raise errors.DegeneracyError(
-            f"the cotangent of a factorization of a matrix with equal eigenvalues or singular values{errors.user_line()} depends "
-            "on the arbitrary basis of their subspace. Use a function that does not (v * h(w) @ v.T), or separate the spectrum."
-        )
-    return np.where(equal, 0 if n1 is None else n1 / np.where(equal, d1, 1), n / np.where(equal, 1, d))
+def tied(w: Any, block: Any) -> Any:
+    """Values w, made exactly equal within each block."""
+    same = pairs(block)
+    return np.take_along_axis(mean_over(w, same), np.argmax(same, -1), -1)
 
 
-def unsupported_order() -> errors.DegeneracyError:
-    return errors.DegeneracyError(
-        f"a second derivative of eigenvectors or singular vectors of equal eigenvalues or singular values{errors.user_line()}, or "
-        "one such factorization of another's result, is not supported. eigvalsh and svdvals have theirs; or separate them."
-    )
+def untied(w: Any, block: Any) -> list:
+    """The coefficients of 1 and e of values w, split: exactly equal ones, moved apart by distinct numbers of the size of w."""
+    largest = np.max(np.abs(w), -1, keepdims=True, initial=0)
+    return [tied(w, block), distinct(block, w.dtype) * np.where(np.equal(largest, 0), 1, largest)]
+
+
+def ratio(n: Any, d: Any) -> Any:
+    """n / d, and 0 where d is nothing but zero: on a diagonal, and between equal values that a turned basis keeps apart."""
+    none = vanishes(d)
+    return np.where(none, 0, n / np.where(none, 1, d))
 
 
 def skew_part(x: Any) -> Any:

@@ -14,83 +14,74 @@ import numpy as np
 
 from dualgrad.core.arrays import any_true
 from dualgrad.core.registry import front
-from dualgrad.core.splitting import differentiated, series, splitting_of
+from dualgrad.core.splitting import derivative_order, holds_series, unsupported_order
 from dualgrad.rules.declare import opaque
 from dualgrad.rules.degenerate import (
     blocks,
     diagonal_matrix,
-    distinct,
     frobenius,
     mean_over,
     off_diagonal,
     pairs,
-    quotient,
+    ratio,
     real_diagonal,
     skew_part,
-    unsupported_order,
+    tied,
+    untied,
 )
 from dualgrad.rules.linalg import adjoint, batch_matrices, from_triangle, solve, to_triangle
 
 # ---- eigh: A = V diag(w) V^H ------------------------------------------------------------------------------------------
 
 
-def _eigh_equal(w: Any) -> Any:
+def _blocks(w: Any) -> Any:
+    return blocks(w, size=w.shape[-1], zero=False)
+
+
+def _tied(block: Any) -> Any:
     """Pairs of different indices with equal eigenvalues."""
-    return np.logical_and(pairs(blocks(w, size=w.shape[-1], zero=False)), off_diagonal(w.shape[-1]))
+    return np.logical_and(pairs(block), off_diagonal(block.shape[-1]))
 
 
-def _eigh_adapt(t: Any, out: tuple, _a: Any, *, uplo: str, shared: bool) -> tuple:
+def _eigh_split(out: tuple, _a: Any, *, uplo: str, order: int) -> tuple | None:
+    w, v = out
+    block = _blocks(w)
+    return (untied(w, block), [v]) if any_true(_tied(block)) else None
+
+
+def _eigh_adapt(t: Any, out: tuple, _a: Any, *, uplo: str, order: int) -> tuple:
     """Turn the basis of each degenerate block to the one that diagonalizes dA there."""
     w, v = out
-    if t is None:
+    block = _blocks(w)
+    if not any_true(_tied(block)):
         return out
-    block = blocks(w, size=w.shape[-1], zero=False)
-    same = pairs(block)
-    if not any_true(np.logical_and(same, off_diagonal(w.shape[-1]))):
-        return out
-    if differentiated(w):
+    if order > 1:
         raise unsupported_order()
     k = adjoint(v) @ from_triangle(t, uplo) @ v
     # eigenvalues of different blocks are moved apart, so that no eigenvector mixes them
-    apart = diagonal_matrix(2 * frobenius(k)[..., None] * block.astype(w.dtype))
-    _, turn = eigh(np.where(same, k, 0) + apart, uplo="L", shared=False)
-    return w, v @ turn
+    k = np.where(pairs(block), k, 0) + diagonal_matrix(2 * frobenius(k)[..., None] * block.astype(w.dtype))
+    return tied(w, block), v @ eigh(k, uplo="L", order=derivative_order(k))[1]
 
 
-def _eigh_split(out: tuple, _a: Any, *, uplo: str, shared: bool) -> tuple | None:
-    w, _ = out
-    if not any_true(_eigh_equal(w)) or differentiated(w):
-        return None
-    if splitting_of(w) is not None:
-        raise unsupported_order()
-    return distinct(blocks(w, size=w.shape[-1], zero=False), w.dtype), None
-
-
-def _eigh_jvp(t: Any, out: tuple, _a: Any, *, uplo: str, shared: bool) -> tuple:
+def _eigh_jvp(t: Any, out: tuple, _a: Any, *, uplo: str, order: int) -> tuple:
     w, v = out
     k = adjoint(v) @ from_triangle(t, uplo) @ v
-    equal = np.logical_or(_eigh_equal(w), ~off_diagonal(w.shape[-1]))
-    gap = w[..., None, :] - w[..., :, None]
-    return real_diagonal(k), v @ np.where(equal, 0, k / np.where(equal, 1, gap))
+    return real_diagonal(k), v @ ratio(k, w[..., None, :] - w[..., :, None])
 
 
-def _eigh_vjp(g: list, out: tuple, _a: Any, *, uplo: str, shared: bool) -> Any:
+def _eigh_vjp(g: list, out: tuple, _a: Any, *, uplo: str, order: int) -> Any:
     """V (skew(V^H g_V) / (w_j - w_i) + diag(g_w)) V^H, in the triangle that is read."""
     (gw, gv), (w, v) = g, out
-    off, equal = off_diagonal(w.shape[-1]), _eigh_equal(w)
-    if any_true(equal):
-        gw = series(gw, splitting_of(w))[0]
     if gv is None:
-        middle = diagonal_matrix(_eigenvalues_share(gw, w) if shared else gw)
+        middle = diagonal_matrix(_equal_share(gw, w) if order == 1 else gw)
     else:
-        gap = np.where(off, w[..., None, :] - w[..., :, None], 1)
-        middle = np.where(off, quotient(skew_part(adjoint(v) @ gv), gap, equal, w, gv), 0)
+        middle = ratio(skew_part(adjoint(v) @ gv), w[..., None, :] - w[..., :, None])
         middle = middle if gw is None else middle + diagonal_matrix(gw)
     return to_triangle(v @ middle @ adjoint(v), uplo)
 
 
 eigh = opaque(
-    lambda a, *, uplo, shared: tuple(np.linalg.eigh(a, uplo)),
+    lambda a, *, uplo, order: tuple(np.linalg.eigh(a, uplo)),
     _eigh_jvp,
     _eigh_vjp,
     batch=batch_matrices,
@@ -101,36 +92,26 @@ eigh = opaque(
 )
 
 
-def _eigenvalues_share(d: Any, w: Any) -> Any:
-    """Equal eigenvalues alone share, as every tie; for a second derivative each has its own first one."""
-    equal = _eigh_equal(w)
-    return d if differentiated(w) or not any_true(equal) else mean_over(d, np.logical_or(equal, ~off_diagonal(w.shape[-1])))
+def _equal_share(d: Any, w: Any) -> Any:
+    """Equal eigenvalues alone share, as every tie."""
+    block = _blocks(w)
+    return mean_over(d, pairs(block)) if any_true(_tied(block)) else d
 
 
 def _eigvalsh_jvp(t: Any, w: Any, a: Any, *, uplo: str) -> Any:
     """diag(V^H dA V), shared among equal eigenvalues."""
-    _, v = eigh(a, uplo=uplo, shared=False)
-    return _eigenvalues_share(np.real(np.sum(np.conjugate(v) * (from_triangle(t, uplo) @ v), -2)), w)
+    _, v = eigh(a, uplo=uplo, order=1)
+    return _equal_share(np.real(np.sum(np.conjugate(v) * (from_triangle(t, uplo) @ v), -2)), w)
 
 
 def _eigvalsh_vjp(g: Any, w: Any, a: Any, *, uplo: str) -> Any:
     """V diag(g) V^H."""
-    _, v = eigh(a, uplo=uplo, shared=False)
-    return to_triangle((v * _eigenvalues_share(g, w)[..., None, :]) @ adjoint(v), uplo)
-
-
-def _eigvalsh_adapt(_t: Any, w: Any, a: Any, *, uplo: str) -> Any:
-    """For a second derivative each eigenvalue needs its own first one, as eigh has it."""
-    return eigh(a, uplo=uplo, shared=False)[0] if differentiated(w) and any_true(_eigh_equal(w)) else w
+    _, v = eigh(a, uplo=uplo, order=1)
+    return to_triangle((v * _equal_share(g, w)[..., None, :]) @ adjoint(v), uplo)
 
 
 eigvalsh = opaque(
-    lambda a, *, uplo: np.linalg.eigvalsh(a, uplo),
-    _eigvalsh_jvp,
-    _eigvalsh_vjp,
-    batch=batch_matrices,
-    name="eigvalsh",
-    adapt=_eigvalsh_adapt,
+    lambda a, *, uplo: np.linalg.eigvalsh(a, uplo), _eigvalsh_jvp, _eigvalsh_vjp, batch=batch_matrices, name="eigvalsh"
 )
 EighResult: Any = type(np.linalg.eigh(np.eye(1)))
 
@@ -143,12 +124,18 @@ def _triangle(uplo: str) -> str:
 
 @front(np.linalg.eigh)
 def _eigh(a: Any, UPLO: str = "L") -> Any:
-    return EighResult(*eigh(a, uplo=_triangle(UPLO), shared=True))
+    return EighResult(*eigh(a, uplo=_triangle(UPLO), order=derivative_order(a)))
 
 
 @front(np.linalg.eigvalsh)
 def _eigvalsh(a: Any, UPLO: str = "L") -> Any:
-    return eigvalsh(a, uplo=_triangle(UPLO))
+    """Equal ones share in a first derivative; for a second, and in a series, each needs its own first one, as eigh has it."""
+    uplo, order = _triangle(UPLO), derivative_order(a)
+    if not holds_series(a):
+        w = eigvalsh(a, uplo=uplo)
+        if order < 2 or not any_true(_tied(_blocks(w))):
+            return w
+    return eigh(a, uplo=uplo, order=order)[0]
 
 
 # ---- eig: A V = V diag(w) ---------------------------------------------------------------------------------------------

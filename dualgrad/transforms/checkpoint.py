@@ -37,7 +37,7 @@ def checkpoint(f: Callable) -> Callable:
 def _checkpoint(f: Callable, /, *args: Any, **kwargs: Any) -> Any:
     leaves, structure = tree.flatten((args, kwargs))
     tape = _newest_tape(leaves)
-    if tape is None:
+    if tape is None or tape.records is not tape.history:  # nothing is recorded: inside a solver's black box
         return f(*args, **kwargs)
     kept = tree.unflatten(structure, [_settled(leaf) for leaf in leaves])
     traces = {v.owner for leaf in leaves for v in _levels(leaf)}
@@ -73,9 +73,7 @@ def _fresh_generators(arguments: Any) -> Any:
 
 def _levels(value: Any) -> list[Any]:
     """A value and everything it is made of, level by level."""
-    if not isinstance(value, Value):
-        return []
-    return [value, *_levels(value.value), *_levels(getattr(value, "tangent", None))]
+    return [value, *(level for part in value.parts() for level in _levels(part))] if isinstance(value, Value) else []
 
 
 def _newest_tape(leaves: list) -> Tape | None:

@@ -1,8 +1,7 @@
-"""Jacobians and Hessians: a basis pushed forward, or pulled back, in one mapped sweep.
+"""Jacobians: a basis pushed forward, or pulled back, in one mapped sweep.
 
     jacfwd   n pushforwards of unit vectors, n the number of inputs: columns of J
     jacrev   m pullbacks of unit vectors, m the number of outputs: rows of J
-    hessian  jacfwd of grad: n pushforwards through one pullback
 
 A Jacobian is a tree of blocks: the tree of outputs, and at each of its leaves the tree of inputs; the block of output y and
 input x has shape y.shape + x.shape.
@@ -10,23 +9,17 @@ input x has shape y.shape + x.shape.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from dualgrad import errors, tree
 from dualgrad.core.arrays import ONE
 from dualgrad.core.primitive import Value
-from dualgrad.transforms.arguments import (
-    active,
-    check_argnums,
-    chosen,
-    restore,
-    same_tree,
-    transformed,
-)
-from dualgrad.transforms.pullback import Recording, grad, record
-from dualgrad.transforms.pushforward import jvp, pushforward
+from dualgrad.interpreters.batch import Batched
+from dualgrad.transforms.arguments import active, check_argnums, chosen, restore, transformed
+from dualgrad.transforms.pullback import Recording, lowered, record
+from dualgrad.transforms.pushforward import pushforward, transpose
 from dualgrad.transforms.vectorize import vmap
 
 
@@ -42,7 +35,8 @@ def jacfwd(
     array([[3., 2.],
            [1., 0.]])
     """
-    return transformed(_jacfwd, f, "jacfwd", check_argnums("jacfwd", argnums), has_aux, holomorphic, chunk_size)
+    argnums = check_argnums("jacfwd", argnums)
+    return transformed(_call, f, "jacfwd", forward, "jacfwd", False, argnums, has_aux, holomorphic, chunk_size)
 
 
 def jacrev(
@@ -56,7 +50,8 @@ def jacrev(
     array([[3., 2.],
            [1., 0.]])
     """
-    return transformed(_jacrev, f, "jacrev", check_argnums("jacrev", argnums), has_aux, holomorphic, chunk_size)
+    argnums = check_argnums("jacrev", argnums)
+    return transformed(_call, f, "jacrev", reverse, "jacrev", False, argnums, has_aux, holomorphic, chunk_size)
 
 
 def jacobian(
@@ -79,47 +74,78 @@ def jacobian(
     {'a': array([1., 2.]), 'b': array([[1., 0.],
            [0., 1.]])}
     """
-    if mode not in ("auto", "forward", "reverse"):
-        raise errors.ArgumentError(f"jacobian: mode must be 'auto', 'forward' or 'reverse', not {mode!r}{errors.user_line()}.")
-    call = {"auto": _jacobian, "forward": _jacfwd, "reverse": _jacrev}[mode]
-    return transformed(call, f, "jacobian", check_argnums("jacobian", argnums), has_aux, holomorphic, chunk_size)
+    call = _mode("jacobian", mode, {"auto": _smaller, "forward": forward, "reverse": reverse})
+    argnums = check_argnums("jacobian", argnums)
+    return transformed(_call, f, "jacobian", call, "jacobian", False, argnums, has_aux, holomorphic, chunk_size)
 
 
-def hessian(
-    f: Callable, argnums: int | tuple[int, ...] = 0, has_aux: bool = False, holomorphic: bool = False, chunk_size: int | None = None
+def value_and_jacobian(
+    f: Callable,
+    argnums: int | tuple[int, ...] = 0,
+    mode: str = "auto",
+    has_aux: bool = False,
+    chunk_size: int | None = None,
+    holomorphic: bool = False,
 ) -> Callable:
-    """The Hessian of a scalar function, forward over reverse: a tree of blocks, block (x, y) of shape x.shape + y.shape.
+    """`(f(x), jacobian(f)(x))` in one evaluation of f; with `has_aux`, `((f(x), aux), jacobian)`.  See `jacobian`.
 
-    Cost: n gradients' worth of work in one batched sweep through one recording.  `chunk_size` bounds the peak memory.
+    f is recorded; m <= n unit cotangents are pulled back through the recording, or else n unit tangents pushed forward through it,
+    by transposing its pullback, where `jacobian` would evaluate f again.
 
-    >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 3.0]))
-    array([[6., 2.],
-           [2., 0.]])
+    >>> value_and_jacobian(lambda x: x[:1] * x[1:])(np.array([2.0, 3.0]))
+    (array([6.]), array([[3., 2.]]))
     """
-    argnums = check_argnums("hessian", argnums)
-    return transformed(_hessian, f, "hessian", argnums, has_aux, holomorphic, chunk_size)
+    forwards = forward if chunk_size is None else recorded_forward  # in chunks `forward` would evaluate f once for each
+    call = _mode("value_and_jacobian", mode, {"auto": _smaller_of_recording, "forward": forwards, "reverse": reverse})
+    argnums = check_argnums("value_and_jacobian", argnums)
+    return transformed(
+        _call, f, "value_and_jacobian", call, "value_and_jacobian", True, argnums, has_aux, holomorphic, chunk_size
+    )
 
 
-def _hessian(f: Callable, argnums: Any, has_aux: bool, holomorphic: bool, chunk_size: Any, /, *args: Any, **kwargs: Any) -> Any:
-    inner = grad(f, argnums, has_aux, holomorphic)
-    return jacfwd(inner, argnums, has_aux, holomorphic, chunk_size)(*args, **kwargs)
+def _mode(name: str, mode: Any, calls: dict[str, Callable]) -> Callable:
+    if mode not in calls:
+        raise errors.ArgumentError(f"{name}: mode must be 'auto', 'forward' or 'reverse', not {mode!r}{errors.user_line()}.")
+    return calls[mode]
 
 
-def hvp(f: Callable, x: Any, v: Any) -> Any:
-    """Hessian-vector product H(x) v, forward over reverse.  Cost: about two gradients (Pearlmutter 1994).
+class Call(NamedTuple):
+    """A call of a Jacobian: what is asked for, by whom, and where."""
 
-    >>> hvp(lambda x: np.sum(x**3), np.array([1.0, 2.0]), np.array([1.0, 0.0]))
-    array([6., 0.])
-    """
-    leaves, structure = tree.flatten(x)
-    same_tree("hvp", "v", v, leaves, structure, "x")
-    return jvp(grad(f), (x,), (v,))[1]
+    name: str
+    f: Callable
+    argnums: Any
+    has_aux: bool
+    holomorphic: bool
+    chunk_size: Any
+    args: tuple
+    kwargs: dict
+
+
+def _call(
+    f: Callable,
+    sweep: Callable[[Call], tuple],
+    name: str,
+    with_value: bool,
+    argnums: Any,
+    has_aux: bool,
+    holomorphic: bool,
+    chunk_size: Any,
+    /,
+    *args: Any,
+    **kwargs: Any,
+) -> Any:
+    value, result, aux = sweep(Call(name, f, argnums, has_aux, holomorphic, chunk_size, args, kwargs))
+    if with_value:
+        return ((value, aux) if has_aux else value), result
+    return (result, aux) if has_aux else result
 
 
 # ---- bases ------------------------------------------------------------------------------------------------------------
 
 
-def _chunks(count: int, chunk_size: int | None, name: str) -> list[range]:
+def chunks(count: int, chunk_size: int | None, name: str) -> list[range]:
+    """The numbers of the unit vectors, in chunks."""
     if chunk_size is None:
         return [range(count)]
     if isinstance(chunk_size, bool) or not isinstance(chunk_size, int | np.integer) or chunk_size < 1:
@@ -127,7 +153,7 @@ def _chunks(count: int, chunk_size: int | None, name: str) -> list[range]:
     return [range(start, min(start + chunk_size, count)) for start in range(0, count, int(chunk_size))]
 
 
-def _unit_vectors(leaves: list, rows: range) -> list[Any]:
+def unit_vectors(leaves: list, rows: range) -> list[Any]:
     """For each leaf, its part of the unit vectors e_k of all leaves together, k in rows: shape (len(rows), *leaf.shape)."""
     parts, start = [], 0
     for leaf in leaves:
@@ -139,6 +165,11 @@ def _unit_vectors(leaves: list, rows: range) -> list[Any]:
         parts.append(part.reshape(len(rows), *leaf.shape))
         start += size
     return parts
+
+
+def size_of(leaves: list) -> int:
+    """The number of elements of all leaves together."""
+    return sum(int(np.size(x)) for x in leaves)
 
 
 def _joined(parts: list) -> Any:
@@ -172,72 +203,125 @@ def _blocks(found: list, total: int, indices: list, structure: Any) -> Any:
 # ---- forward ----------------------------------------------------------------------------------------------------------
 
 
-def _jacfwd(f: Callable, argnums: Any, has_aux: bool, holomorphic: bool, chunk_size: Any, /, *args: Any, **kwargs: Any) -> Any:
-    part, positions = chosen("jacfwd", f, argnums, args)
-    leaves, structure, indices = active("jacfwd", part, f"argument {argnums}")
+def forward(call: Call) -> tuple:
+    """(value, Jacobian, aux) by pushing unit tangents forward; f is evaluated once per chunk."""
+    name, has_aux = call.name, call.has_aux
+    part, positions = chosen(name, call.f, call.argnums, call.args)
+    leaves, structure, indices = active(name, part, f"argument {call.argnums}")
     inputs = [leaves[i] for i in indices]
-    _check_complex("jacfwd", inputs, holomorphic)
+    _check_complex(call, inputs)
     kept: dict[str, Any] = {}
 
     def from_leaves(*values: Any) -> Any:
         full = list(leaves)
         for i, value in zip(indices, values, strict=True):
             full[i] = value
-        return f(*restore(args, positions, tree.unflatten(structure, full), argnums), **kwargs)
+        return call.f(*restore(call.args, positions, tree.unflatten(structure, full), call.argnums), **call.kwargs)
 
     def push(tangents: list, supports: list) -> list:
-        out = pushforward("jacfwd", from_leaves, tuple(inputs), tuple(tangents), has_aux, supports)
-        kept["out"], kept["structure"] = tree.flatten(out[0])
-        kept["aux"] = out[2] if has_aux else None
-        return [np.zeros(()) if t is None else t for t in tree.leaves(out[1])]
+        out = pushforward(name, from_leaves, tuple(inputs), tuple(tangents), has_aux, supports)
+        mapped = tangents[0].owner
+        kept["value"], kept["aux"] = _unmapped(out[0], mapped), _unmapped(out[2], mapped) if has_aux else None
+        return tree.leaves(out[1])
 
-    count = sum(int(np.size(x)) for x in inputs)
     pieces = []
-    for rows in _chunks(count, chunk_size, "jacfwd"):
-        basis = _unit_vectors(inputs, rows)
-        pieces.append(vmap(push, out_axes=0)(basis, [np.not_equal(e, 0) for e in basis]))
-    outputs = kept["out"]
-    rows_of = [_joined([piece[k] for piece in pieces]) for k in range(len(outputs))]
+    for rows in chunks(size_of(inputs), call.chunk_size, name):
+        basis = unit_vectors(inputs, rows)
+        pieces.append(vmap(push)(basis, [np.not_equal(e, 0) for e in basis]))
+    outputs, out_structure = tree.flatten(kept["value"])
+    return kept["value"], _from_columns(pieces, outputs, out_structure, inputs, len(leaves), indices, structure), kept["aux"]
+
+
+def _unmapped(results: Any, mapped: Any) -> Any:
+    """Results that do not depend on the tangent, though the basis of a degenerate factorization follows it, and maps them."""
+    leaves, structure = tree.flatten(results)
+    return tree.unflatten(structure, [y.value[0] if type(y) is Batched and y.owner is mapped else y for y in leaves])
+
+
+def _from_columns(
+    pieces: list, outputs: list, out_structure: Any, inputs: list, total: int, indices: list, structure: Any
+) -> Any:
+    """The tree of blocks from the pushed basis: for each chunk, one array per output leaf with the basis axis leading."""
     blocks: list[Any] = []
-    for y, stacked in zip(outputs, rows_of, strict=True):
+    for k, y in enumerate(outputs):
         if not tree.is_differentiable(y):
             blocks.append(None)
             continue
-        columns = np.moveaxis(stacked, 0, -1)
-        blocks.append(_blocks(_split_blocks(columns, inputs, np.ndim(y)), len(leaves), indices, structure))
-    result = tree.unflatten(kept["structure"], blocks)
-    return (result, kept["aux"]) if has_aux else result
+        columns = np.moveaxis(_joined([piece[k] for piece in pieces]), 0, -1)
+        blocks.append(_blocks(_split_blocks(columns, inputs, np.ndim(y)), total, indices, structure))
+    return tree.unflatten(out_structure, blocks)
 
 
-def _check_complex(name: str, inputs: list, holomorphic: bool) -> None:
-    if not holomorphic and any(x.dtype.kind == "c" for x in inputs):
+def _check_complex(call: Call, inputs: list) -> None:
+    if not call.holomorphic and any(x.dtype.kind == "c" for x in inputs):
         raise errors.InputTypeError(
-            f"{name}: the Jacobian of a complex argument needs holomorphic=True{errors.user_line()}; for C -> C maps that are not "
-            "holomorphic use jvp and vjp, for the gradient of a real scalar use grad."
+            f"{call.name}: the Jacobian of a complex argument needs holomorphic=True{errors.user_line()}; for C -> C maps that are "
+            "not holomorphic use jvp and vjp, for the gradient of a real scalar use grad."
         )
 
 
-# ---- reverse ----------------------------------------------------------------------------------------------------------
+# ---- from a recording -------------------------------------------------------------------------------------------------
 
 
-def _record(name: str, f: Callable, argnums: Any, has_aux: bool, holomorphic: bool, args: tuple, kwargs: dict) -> Recording:
-    part, positions = chosen(name, f, argnums, args)
-    recording = record(name, lambda p: f(*restore(args, positions, p, argnums), **kwargs), part, f"argument {argnums}", has_aux)
-    _check_complex(name, recording.inputs, holomorphic)
+def _record(call: Call) -> Recording:
+    part, positions = chosen(call.name, call.f, call.argnums, call.args)
+
+    def of_part(p: Any) -> Any:
+        return call.f(*restore(call.args, positions, p, call.argnums), **call.kwargs)
+
+    recording = record(call.name, of_part, part, f"argument {call.argnums}", call.has_aux)
+    _check_complex(call, recording.inputs)
     return recording
 
 
-def _jacrev(f: Callable, argnums: Any, has_aux: bool, holomorphic: bool, chunk_size: Any, /, *args: Any, **kwargs: Any) -> Any:
-    recording = _record("jacrev", f, argnums, has_aux, holomorphic, args, kwargs)
-    result = _rows(recording, chunk_size, holomorphic)
-    return (result, recording.aux) if has_aux else result
+def _results(recording: Recording, jacobian: Any) -> tuple:
+    value = tree.unflatten(recording.out_structure, [lowered(y, recording.tape) for y in recording.variables])
+    return value, jacobian, recording.aux
 
 
-def _rows(recording: Recording, chunk_size: Any, holomorphic: bool) -> Any:
+def reverse(call: Call) -> tuple:
+    """(value, Jacobian, aux) by pulling unit cotangents back."""
+    recording = _record(call)
+    return _results(recording, _rows(recording, call))
+
+
+def recorded_forward(call: Call) -> tuple:
+    """(value, Jacobian, aux) by pushing unit tangents through a recording, all chunks through the same one."""
+    recording = _record(call)
+    return _results(recording, _columns(recording, call))
+
+
+def _smaller(call: Call) -> tuple:
+    """Reverse, or forward if that basis is the smaller one, evaluating f again."""
+    recording = _record(call)
+    return _results(recording, _rows(recording, call)) if _is_wide(recording) else forward(call)
+
+
+def _smaller_of_recording(call: Call) -> tuple:
+    """The same in one evaluation of f."""
+    recording = _record(call)
+    return _results(recording, (_rows if _is_wide(recording) else _columns)(recording, call))
+
+
+def _is_wide(recording: Recording) -> bool:
+    """Are there at most as many outputs as inputs?"""
+    return size_of([y for y in recording.outputs if tree.is_differentiable(y)]) <= size_of(recording.inputs)
+
+
+def _columns(recording: Recording, call: Call) -> Any:
+    """All unit tangents pushed through one recording."""
+    push, inputs = transpose(recording), recording.inputs
+    sweep = vmap(lambda basis: push(basis, True))
+    pieces = [sweep(unit_vectors(inputs, rows)) for rows in chunks(size_of(inputs), call.chunk_size, call.name)]
+    return _from_columns(
+        pieces, recording.outputs, recording.out_structure, inputs, recording.size, recording.indices, recording.structure
+    )
+
+
+def _rows(recording: Recording, call: Call) -> Any:
     """All unit cotangents pulled back through one recording."""
     outputs = [y for y in recording.outputs if tree.is_differentiable(y)]
     places = [k for k, y in enumerate(recording.outputs) if tree.is_differentiable(y)]
-    count = sum(int(np.size(y)) for y in outputs)
 
     def pull(cotangents: list) -> list:
         given: list[Any] = [None] * len(recording.outputs)
@@ -248,13 +332,13 @@ def _rows(recording: Recording, chunk_size: Any, holomorphic: bool) -> Any:
     def sweep(factors: list) -> list[Any]:
         """All rows, with cotangents factor * e_k."""
         pieces = []
-        for rows in _chunks(count, chunk_size, "jacrev"):
-            basis = [e if factor is ONE else factor * e for factor, e in zip(factors, _unit_vectors(outputs, rows), strict=True)]
+        for rows in chunks(size_of(outputs), call.chunk_size, call.name):
+            basis = [e if factor is ONE else factor * e for factor, e in zip(factors, unit_vectors(outputs, rows), strict=True)]
             pieces.append(vmap(pull)(basis))
         return [_joined([piece[k] for piece in pieces]) for k in range(len(recording.indices))]
 
     stacked = sweep([ONE] * len(outputs))
-    if holomorphic:
+    if call.holomorphic:
         stacked = [np.conjugate(block) for block in stacked]
     unresolved = [k for k, x in enumerate(recording.inputs) if x.dtype.kind != "c"]
     complex_outputs = [y.dtype.kind == "c" for y in outputs]
@@ -270,13 +354,3 @@ def _rows(recording: Recording, chunk_size: Any, holomorphic: bool) -> Any:
             found = [np.real(b) if b.dtype.kind == "c" and i in unresolved else b for i, b in enumerate(found)]
         blocks[k] = _blocks(found, recording.size, recording.indices, recording.structure)
     return tree.unflatten(recording.out_structure, blocks)
-
-
-def _jacobian(f: Callable, argnums: Any, has_aux: bool, holomorphic: bool, chunk_size: Any, /, *args: Any, **kwargs: Any) -> Any:
-    recording = _record("jacobian", f, argnums, has_aux, holomorphic, args, kwargs)
-    inputs = sum(int(np.size(x)) for x in recording.inputs)
-    outputs = sum(int(np.size(y)) for y in recording.outputs if tree.is_differentiable(y))
-    if outputs <= inputs:
-        result = _rows(recording, chunk_size, holomorphic)
-        return (result, recording.aux) if has_aux else result
-    return _jacfwd(f, argnums, has_aux, holomorphic, chunk_size, *args, **kwargs)

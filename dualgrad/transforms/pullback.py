@@ -9,7 +9,7 @@ import numpy as np
 from dualgrad import errors, tree
 from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Aval, Value
-from dualgrad.core.splitting import series
+from dualgrad.core.splitting import settled
 from dualgrad.interpreters.tape import Tape, Variable, pull_back
 from dualgrad.transforms.arguments import (
     active,
@@ -114,7 +114,7 @@ class Recording(NamedTuple):
     def outputs(self) -> list:
         """The output leaves, one level down."""
         return [
-            series(y.value, self.tape.splitting)[0] if type(y) is Variable and y.owner is self.tape else y
+            settled(y.value, self.tape) if type(y) is Variable and y.owner is self.tape else y
             for y in self.variables
         ]
 
@@ -195,7 +195,7 @@ def _seed(g: Any, dtype: Any) -> Any:
 def lowered(value: Any, tape: Tape) -> Any:
     """A value of this tape, one level down and owned by the caller."""
     if type(value) is Variable and value.owner is tape:
-        value = series(value.value, tape.splitting)[0]
+        value = settled(value.value, tape)
         return value.copy() if type(value) is np.ndarray else snapshot(value)
     return value
 

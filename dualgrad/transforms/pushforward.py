@@ -11,6 +11,7 @@ from dualgrad.core.arrays import innermost
 from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Trace, Value
 from dualgrad.core.serial import next_serial
+from dualgrad.core.splitting import settled
 from dualgrad.interpreters.dual import Dual, dual
 from dualgrad.transforms.arguments import (
     active,
@@ -65,8 +66,8 @@ def pushforward(name: str, f: Callable, primals: Any, tangents: Any, has_aux: bo
     values, pushed = [], []
     for y in out_leaves:
         if type(y) is Dual and y.owner is trace:
-            values.append(snapshot(y.value))
-            pushed.append(np.zeros(y.shape, y.dtype)[()] if y.tangent is None else _tangent(y.tangent, y.dtype))
+            values.append(snapshot(settled(y.value, trace)))
+            pushed.append(np.zeros(y.shape, y.dtype)[()] if y.tangent is None else _tangent(settled(y.tangent, trace), y.dtype))
         else:
             values.append(y)
             pushed.append(np.zeros(y.shape, y.dtype)[()] if tree.is_differentiable(y) else None)
@@ -74,8 +75,8 @@ def pushforward(name: str, f: Callable, primals: Any, tangents: Any, has_aux: bo
     if not has_aux:
         return result
     aux_leaves, aux_structure = tree.flatten(aux)
-    lowered = [leaf.value if type(leaf) is Dual and leaf.owner is trace else leaf for leaf in aux_leaves]
-    return (*result, tree.unflatten(aux_structure, lowered))
+    below = [settled(leaf.value, trace) if type(leaf) is Dual and leaf.owner is trace else leaf for leaf in aux_leaves]
+    return (*result, tree.unflatten(aux_structure, below))
 
 
 def _in_dtype(tangent: Any, dtype: Any) -> Any:

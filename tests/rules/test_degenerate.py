@@ -1,13 +1,33 @@
 """Equal eigenvalues and singular values: functions that do not depend on the choice of basis are exact, others raise.
 
-The reference is a fourth-order difference of plain NumPy, whose rounding is about 1e-9 of the largest value.
+The reference is a fourth-order difference of plain NumPy, whose rounding is about 1e-9 of the largest value, and polynomials of the
+matrix itself.
 """
 from __future__ import annotations
+
+import gc
 
 import numpy as np
 import pytest
 
-from dualgrad import errors, grad, hessian, jacobian, jvp, linearize, value_and_grad, vjp, vmap
+from dualgrad import (
+    Dual,
+    Tape,
+    check_grads,
+    checkpoint,
+    errors,
+    grad,
+    hessian,
+    hvp,
+    jacfwd,
+    jacobian,
+    jacrev,
+    jvp,
+    linearize,
+    value_and_grad,
+    vjp,
+    vmap,
+)
 
 RNG = np.random.default_rng(11)
 Q = np.linalg.qr(RNG.normal(size=(4, 4)))[0]
@@ -99,6 +119,7 @@ CASES = {
         lambda x: (lambda u, s, vh: np.sum((u[:, :2] * s[:2]) @ vh[:2] * C[:, :3]))(*np.linalg.svd(x, False)), LOW_RANK
     ),
     "squared singular values": (lambda x: np.sum(np.linalg.svdvals(x) ** 2), LOW_RANK),
+    "singular values to the fourth power": (lambda x: np.sum(np.linalg.svdvals(x) ** 4), with_spectrum(1, 1, 2, 2)),
 }  # fmt: skip
 
 
@@ -207,45 +228,244 @@ def test_values_alone_share_at_a_tie_and_rest_at_zero():
         np.testing.assert_allclose(derivative(np.diag([1.0, 0.0])), np.diag([1.0, 0.0]))
 
 
-@pytest.mark.parametrize(
-    "f, x",
-    [
-        (lambda x: np.sum(np.linalg.eigvalsh(symmetric(x)) ** 3), with_spectrum(1, 1, 2, 2)),
-        (lambda x: np.sum(np.linalg.svdvals(x) ** 4), with_spectrum(1, 1, 2, 2)),
-        (lambda x: np.sum(np.linalg.svdvals(x) ** 2), LOW_RANK),
-    ],
-    ids=["eigvalsh", "svdvals", "svdvals of low rank"],
-)
-def test_a_symmetric_function_of_tied_values_has_its_second_derivative_in_all_nestings(f, x):
-    basis = np.eye(x.size).reshape(x.size, *x.shape)
-    wanted = np.stack([(grad(f)(x + 1e-4 * e) - grad(f)(x - 1e-4 * e)).ravel() / 2e-4 for e in basis])
-    along = lambda f, e: lambda y: jvp(f, (y,), (e,))[1]
-    nestings = {
-        "forward over reverse": lambda e: jvp(grad(f), (x,), (e,))[1],
-        "reverse over reverse": lambda e: grad(lambda y: np.sum(grad(f)(y) * e))(x),
-        "reverse over forward": lambda e: grad(along(f, e))(x),
-        "forward over forward": lambda e: np.array([along(along(f, e), d)(x) for d in basis]),
+# ---- second order -----------------------------------------------------------------------------------------------------
+
+
+def inner(a, b):
+    return np.real(np.sum(np.conjugate(a) * b))
+
+
+def along(f, e):
+    return lambda y: jvp(f, (y,), (e,))[1]
+
+
+NESTINGS = {
+    "forward over reverse": lambda f, x, e: jvp(grad(f), (x,), (e,))[1],
+    "reverse over reverse": lambda f, x, e: grad(lambda y: inner(grad(f)(y), e))(x),
+    "reverse over forward": lambda f, x, e: grad(along(f, e))(x),
+    "forward over forward": lambda f, x, e: (forward if x.dtype.kind == "c" else lambda f, x: jacfwd(f)(x))(along(f, e), x),
+    "linearized gradient": lambda f, x, e: linearize(grad(f), x)[1](e),
+}
+
+
+def direction(x, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=x.shape) + (1j * rng.normal(size=x.shape) if x.dtype.kind == "c" else 0)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_function_that_does_not_depend_on_the_gauge_has_its_second_derivative_in_all_nestings(name):
+    f, x = CASES[name]
+    e, h = direction(x), 2e-3
+    gradient = lambda y: differences(f, y, h)
+    wanted = (8 * (gradient(x + h * e) - gradient(x - h * e)) - (gradient(x + 2 * h * e) - gradient(x - 2 * h * e))) / (12 * h)
+    size = max(1.0, np.max(np.abs(wanted)))
+    exact = NESTINGS["forward over reverse"](f, x, e)
+    np.testing.assert_allclose(exact, wanted, rtol=0, atol=5e-7 * size)
+    for nesting, product in NESTINGS.items():
+        np.testing.assert_allclose(product(f, x, e), exact, rtol=0, atol=1e-12 * size, err_msg=nesting)
+    if x.dtype.kind != "c":
+        for matrix in (hessian(f), jacfwd(jacfwd(f)), jacrev(jacrev(f)), jacrev(jacfwd(f))):
+            np.testing.assert_allclose(np.tensordot(matrix(x), e, x.ndim), exact, rtol=0, atol=1e-12 * size)
+
+
+def weighted(matrix):
+    return np.sum(matrix * C[: matrix.shape[0], : matrix.shape[1]])
+
+
+def of_eigh(h):
+    """x -> V h(w) V^T of the symmetric part of x."""
+
+    def f(x):
+        w, v = np.linalg.eigh(symmetric(x))
+        return (v * h(w)) @ v.T
+
+    return f
+
+
+def cubed_by_svd(x):
+    u, s, vh = np.linalg.svd(x, full_matrices=False)
+    return weighted((u * s**3) @ vh)
+
+
+def eigenvalues_of_a_square(x):
+    return np.sum(np.linalg.eigvalsh(of_eigh(np.square)(x)) ** 3)
+
+
+def singular_values_of_a_square(x):
+    u, s, vh = np.linalg.svd(x, full_matrices=False)
+    return np.sum(np.linalg.svdvals((u * s**2) @ vh) ** 4)
+
+
+def power(n):
+    return lambda x: weighted(np.linalg.matrix_power(symmetric(x), n))
+
+
+PAIRS = with_spectrum(1, 1, 2, 2)
+Q3 = np.linalg.qr(UNITARY.real)[0]
+PAIR, NO_PAIR = (symmetric(Q3 * np.array(w) @ Q3.T) for w in ((1.0, 1.0, 2.0), (1.0, 2.0, 3.0)))
+
+
+def generalized(h):
+    """x -> C w**2 C^T with h C = x C diag(w), C^T x C = 1; on the way, eigenvectors of x that depend on the gauge."""
+
+    def f(x):
+        w, v = np.linalg.eigh(symmetric(x))
+        root = v / np.sqrt(w)
+        w, v = np.linalg.eigh(root.T @ h @ root)
+        found = root @ v
+        return weighted((found * w**2) @ found.T)
+
+    return f
+
+
+def generalized_polynomial(h):
+    def f(x):
+        y = np.linalg.inv(symmetric(x))
+        return weighted(y @ h @ y @ h @ y)
+
+    return f
+
+
+POLYNOMIALS = {
+    "w": (lambda x: weighted(of_eigh(lambda w: w)(x)), power(1), PAIRS),
+    "w**2 at the unit matrix": (lambda x: weighted(of_eigh(np.square)(x)), power(2), np.eye(4)),
+    "w**3": (lambda x: weighted(of_eigh(lambda w: w**3)(x)), power(3), PAIRS),
+    "w**3 at 0": (lambda x: weighted(of_eigh(lambda w: w**3)(x)), power(3), np.zeros((4, 4))),
+    "1 / w": (lambda x: weighted(of_eigh(lambda w: 1 / w)(x)), power(-1), PAIRS),
+    "w**2, small": (lambda x: weighted(of_eigh(np.square)(x)), power(2), 1e-9 * np.eye(3)),
+    "the whole space": (lambda x: weighted(of_eigh(np.ones_like)(x)), lambda x: weighted(np.eye(4) + 0 * x), PAIRS),
+    "s**3": (cubed_by_svd, lambda x: weighted(x @ x.T @ x), np.eye(4)),
+    "s**3, low rank": (cubed_by_svd, lambda x: weighted(x @ x.T @ x), LOW_RANK),
+    "s**3, wide, low rank": (cubed_by_svd, lambda x: weighted(x @ x.T @ x), LOW_RANK.T),
+    "s**3 at 0": (cubed_by_svd, lambda x: weighted(x @ x.T @ x), np.zeros((2, 3))),
+    "eigh of a function of eigh": (lambda x: weighted(of_eigh(np.square)(of_eigh(np.square)(x))), power(4), PAIR),
+    "eigenvalues of a function of eigh": (
+        eigenvalues_of_a_square, lambda x: np.trace(np.linalg.matrix_power(symmetric(x), 6)), PAIR
+    ),
+    "singular values of a function of svd": (
+        singular_values_of_a_square, lambda x: np.trace(np.linalg.matrix_power(x @ x.T, 4)), np.diag([1.0, 1.0, 0.0])
+    ),
+    "a generalized problem": (generalized(NO_PAIR), generalized_polynomial(NO_PAIR), np.eye(3)),
+    "a generalized problem, tied too": (generalized(PAIR), generalized_polynomial(PAIR), np.eye(3)),
+    "a generalized problem, all tied": (generalized(np.eye(3)), generalized_polynomial(np.eye(3)), PAIR),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", POLYNOMIALS)
+def test_a_polynomial_of_the_matrix_by_its_spectrum_is_that_polynomial_to_second_order(name):
+    f, polynomial, x = POLYNOMIALS[name]
+    e = direction(x)
+    first, second = grad(polynomial)(x), hvp(polynomial, x, e)
+    tolerance = 1e-12 * max(np.max(np.abs(first)), 1e-3 * np.max(np.abs(x)))
+    np.testing.assert_allclose(grad(f)(x), first, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(jacfwd(f)(x), first, rtol=0, atol=tolerance)
+    for nesting, product in NESTINGS.items():
+        np.testing.assert_allclose(product(f, x, e), second, rtol=0, atol=1e-11 * max(1.0, np.max(np.abs(second))), err_msg=nesting)
+
+
+@pytest.mark.parametrize("name", ["w**3", "1 / w", "w**3 at 0", "s**3", "s**3, low rank"])
+def test_the_third_derivative_is_exact(name):
+    f, polynomial, x = POLYNOMIALS[name]
+    e, d = direction(x, 1), direction(x, 2)
+    wanted = jvp(along(grad(polynomial), e), (x,), (d,))[1]
+    third = {
+        "forward, forward, reverse": jvp(along(grad(f), e), (x,), (d,))[1],
+        "reverse three times": grad(lambda z: inner(grad(lambda y: inner(grad(f)(y), e))(z), d))(x),
+        "reverse, forward, forward": grad(along(along(f, e), d))(x),
+        "reverse, forward, reverse": grad(lambda z: inner(along(grad(f), e)(z), d))(x),
     }
-    for name, row in nestings.items():
-        found = np.stack([row(e).ravel() for e in basis])
-        np.testing.assert_allclose(found, wanted, atol=1e-6 * np.max(np.abs(wanted)), err_msg=name)
-    np.testing.assert_allclose(hessian(f)(x).reshape(x.size, x.size), wanted, atol=1e-6 * np.max(np.abs(wanted)))
+    for nesting, found in third.items():
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-11 * np.max(np.abs(wanted)), err_msg=nesting)
 
 
-@pytest.mark.parametrize(
-    "run",
-    [
-        lambda f, x: jvp(grad(f), (x,), (x,)),
-        lambda f, x: grad(lambda y: np.sum(grad(f)(y)))(x),
-        lambda f, x: jvp(lambda y: jvp(f, (y,), (x,))[1], (x,), (x,)),
-        lambda f, x: grad(lambda y: jvp(f, (y,), (x,))[1])(x),
-        linearize,
-    ],
-    ids=["jvp of grad", "grad of grad", "jvp of jvp", "grad of jvp", "linearize"],
-)
-def test_a_second_derivative_of_degenerate_eigenvectors_says_that_it_is_not_supported(run):
-    with pytest.raises(errors.DegeneracyError, match=r"eigenvalues or singular values \(at .*test_degenerate.py:\d+\)"):
-        run(function(np.square), np.eye(2))
+def test_many_equal_values_are_split_exactly_and_at_every_scale():
+    c = np.random.default_rng(3).normal(size=(30, 30))
+    e = direction(c)
+    f = lambda x: np.sum(of_eigh(lambda w: w**3)(x) * c)
+    cube = lambda x: np.sum(np.linalg.matrix_power(symmetric(x), 3) * c)
+    for scale in (1e-8, 1.0, 1e8):
+        for run in (grad, lambda f: lambda x: hvp(f, x, e)):
+            wanted = run(cube)(scale * np.eye(30))
+            np.testing.assert_allclose(run(f)(scale * np.eye(30)), wanted, rtol=0, atol=1e-12 * np.max(np.abs(wanted)))
+
+
+def test_a_mapped_hessian_is_exact_where_some_instances_are_degenerate():
+    f, e = (lambda x: weighted(of_eigh(lambda w: w**3)(x))), direction(PAIRS)
+    xs = np.stack([PAIRS, symmetric(RNG.normal(size=(4, 4))), np.eye(4), with_spectrum(1, 1, 1, 2)])
+    wanted = np.stack([hvp(power(3), x, e) for x in xs])
+    matrices = vmap(hessian(f))(xs)
+    np.testing.assert_allclose(np.tensordot(matrices, e, 2), wanted, atol=1e-12)
+    np.testing.assert_allclose(vmap(lambda x: hvp(f, x, e))(xs), wanted, atol=1e-12)
+    np.testing.assert_allclose(hvp(lambda xs: np.sum(vmap(f)(xs)), xs, np.stack([e] * 4)), wanted, atol=1e-12)
+
+    def stacked(xs):
+        w, v = np.linalg.eigh(symmetric(xs))
+        return np.sum((v * w[:, None, :] ** 3) @ np.swapaxes(v, -1, -2) * C)
+
+    np.testing.assert_allclose(hvp(stacked, xs, np.stack([e] * 4)), wanted, atol=1e-12)
+
+
+def test_a_derivative_may_be_used_inside_a_function_and_differentiated():
+    f, cube, e = (lambda x: weighted(of_eigh(lambda w: w**3)(x))), power(3), direction(PAIRS)
+    bent = lambda f: lambda x: np.sum(np.sin(grad(f)(x)))
+    np.testing.assert_allclose(grad(bent(f))(PAIRS), grad(bent(cube))(PAIRS), atol=1e-11)
+    np.testing.assert_allclose(jvp(bent(f), (PAIRS,), (e,))[1], jvp(bent(cube), (PAIRS,), (e,))[1], atol=1e-11)
+    scaled = lambda f: lambda x, y: f(x * y)
+    mixed = lambda f: grad(lambda x: grad(scaled(f), argnums=1)(x, 1.5))(PAIRS)
+    np.testing.assert_allclose(mixed(f), mixed(cube), atol=1e-11)
+    np.testing.assert_allclose(jacfwd(lambda y: grad(scaled(f))(PAIRS, y))(1.5), mixed(cube), atol=1e-11)
+    np.testing.assert_allclose(hvp(checkpoint(f), PAIRS, e), hvp(cube, PAIRS, e), atol=1e-11)
+    check_grads(f, (PAIRS,), order=2)
+
+    def rate_of_a_projector(x):
+        """By the derivatives of the eigenvectors themselves, which depend on the gauge: all in all this does not."""
+        (_, v), (_, dv) = jvp(lambda x: tuple(np.linalg.eigh(symmetric(x))), (x,), (e,))
+        return weighted(v[:, :2] @ dv[:, :2].T + dv[:, :2] @ v[:, :2].T)
+
+    np.testing.assert_allclose(grad(rate_of_a_projector)(PAIRS), grad(along(projector, e))(PAIRS), atol=1e-12)
+
+
+def test_a_long_function_of_a_degenerate_spectrum_needs_no_deep_recursion():
+    def f(x):
+        y = of_eigh(lambda w: w)(x)
+        for _ in range(400):
+            y = y * 1.0001
+        return weighted(y)
+
+    for run in (grad, lambda f: lambda x: grad(lambda y: inner(grad(f)(y), C) ** 2)(x)):
+        np.testing.assert_allclose(run(f)(np.eye(4)), run(lambda x: 1.0001**400 * power(1)(x))(np.eye(4)), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name in DEPENDENT if "beyond" not in name])
+def test_a_second_derivative_that_depends_on_the_gauge_raises(name):
+    f, x = DEPENDENT[name]
+    for nesting, product in NESTINGS.items():
+        with pytest.raises(errors.DegeneracyError, match=r"\(at .*test_degenerate.py:\d+\) depends on the arbitrary basis"):
+            product(f, x, direction(x))
+            pytest.fail(nesting)
+
+
+def test_an_element_of_an_eigenvector_that_is_stationary_raises_at_second_order():
+    element = lambda x: np.linalg.eigh(x)[1][0, 0]
+    np.testing.assert_allclose(grad(element)(np.eye(2)), 0)
+    for product in NESTINGS.values():
+        with pytest.raises(errors.DegeneracyError, match="arbitrary"):
+            product(element, np.eye(2), np.ones((2, 2)))
+
+
+def test_what_is_not_supported_says_so():
+    f = function(np.square)
+    assert f(Dual(np.eye(2), C[:2, :2])).tangent == pytest.approx(inner(grad(f)(np.eye(2)), C[:2, :2]))
+    with pytest.raises(errors.DegeneracyError, match=r"test_degenerate.py:\d+\) is not supported for Dual numbers made by hand"):
+        f(Dual(Dual(np.eye(2), C[:2, :2]), C[:2, :2]))
+
+    def three(x):
+        return weighted(of_eigh(np.tanh)(of_eigh(np.tanh)(of_eigh(np.tanh)(x))))
+
+    assert grad(three)(np.eye(2)).shape == (2, 2)
+    with pytest.raises(errors.DegeneracyError, match="three such factorizations"):
+        hvp(three, np.eye(2), np.ones((2, 2)))
 
 
 def test_nothing_of_the_splitting_leaves_a_transform():
@@ -256,6 +476,27 @@ def test_nothing_of_the_splitting_leaves_a_transform():
     np.testing.assert_allclose(found, np.eye(2))
     found, aux = grad(lambda x: (np.sum(np.linalg.eigh(x)[0]), np.linalg.eigh(x)[0]), has_aux=True)(np.eye(2))
     assert type(aux) is type(found) is np.ndarray
+    with Tape() as tape:
+        x = tape.watch(PAIRS)
+        (found,) = tape.pullback(power(2)(x) + weighted(of_eigh(np.exp)(x)))
+    assert type(found) is np.ndarray
+    f = lambda x: (grad(lambda x: weighted(of_eigh(np.exp)(x)))(x), np.linalg.eigh(x))
+    out, tangent, aux = jvp(f, (PAIRS,), (C,), has_aux=True)
+    assert type(out) is type(tangent) is type(aux[0]) is type(aux[1]) is np.ndarray
+
+
+def test_no_circle_of_references_is_left():
+    f = lambda x: weighted(of_eigh(np.exp)(x))
+    runs = (lambda: grad(f)(PAIRS), lambda: hvp(f, PAIRS, C), lambda: grad(lambda y: inner(grad(f)(y), C))(PAIRS))
+    for run in runs:
+        run()
+        gc.collect()
+        gc.disable()
+        try:
+            run()
+            assert gc.collect() == 0
+        finally:
+            gc.enable()
 
 
 def test_float32_stays_float32_at_a_tie():
@@ -264,3 +505,8 @@ def test_float32_stays_float32_at_a_tie():
     found = grad(lambda x: (lambda w, v: np.sum((v * np.log(w)) @ v.T * c))(*np.linalg.eigh(symmetric(x))))(x)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, symmetric(c), atol=1e-6)
+    f = lambda x: np.sum(of_eigh(np.exp)(x) * c)
+    for product in NESTINGS.values():
+        found = product(f, x, c)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, hvp(f, x.astype(float), c.astype(float)), atol=1e-5)

@@ -41,6 +41,12 @@ def lengths(x: Any) -> tuple:
     return np.abs(w), np.abs(v), np.sum(w * w)
 
 
+def tied(make: Any) -> np.ndarray:
+    """A Hermitian matrix with the eigenvalues 1, 1, 2."""
+    q = linalg.qr(make(3, 3))[0]
+    return (q * np.array([1.0, 1.0, 2.0])) @ adjoint(q)
+
+
 def separated(make: Any) -> np.ndarray:
     return 0.3 * make(3, 3) + np.diag([1.0, 2.5, 4.5])
 
@@ -48,6 +54,7 @@ def separated(make: Any) -> np.ndarray:
 ROWS: list[Case] = [
     *each("eigh", exponential, (3, 3)),
     *each("eigh of a stack, UPLO=U", lambda x: exponential(x, "U"), (2, 3, 3), float32=False),
+    *each("eigh of equal eigenvalues", lambda x: exponential(x)[0], lambda make: tied(make=make)),
     Case("eigh eigenvectors", lambda x: tuple(linalg.eigh(x)), (separated(real),)),
     *each("eigvalsh", linalg.eigvalsh, (3, 3)),
     *each("eigvalsh of a stack, UPLO=U", lambda x: linalg.eigvalsh(x, UPLO="U"), (2, 3, 3)),
@@ -57,6 +64,8 @@ ROWS: list[Case] = [
         for shape in ((3, 3), (4, 2), (2, 4), (2, 3, 2))
         for row in each(f"svd {shape} full={full}", lambda x, full=full: stretched(x, full), shape)
     ],
+    *each("svd of equal singular values", lambda x: stretched(x, True)[0], lambda make: tied(make=make)),
+    *each("svd of rank one", lambda x: stretched(x, True)[0], lambda make: make(3, 1) @ make(1, 2, phase=1.1)),
     *each("svd left null space", null_space, (4, 2)),
     *each("svd right null space", row_null_space, (2, 4)),
     *[Case(f"svd vectors {shape}", lambda x: tuple(linalg.svd(x, False)), (real(*shape),)) for shape in ((3, 3), (4, 2), (2, 4))],

@@ -1,4 +1,4 @@
-"""Jacobians and Hessians: the modes agree, the layout is a tree of blocks, chunks bound the memory, no column is looped over."""
+"""Jacobians: the modes agree, the layout is a tree of blocks, chunks bound the memory, no column is looped over."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from reference import directional
 
-from dualgrad import errors, grad, hessian, hvp, jacfwd, jacobian, jacrev, jvp, tree, vjp, vmap
+from dualgrad import errors, grad, hessian, jacfwd, jacobian, jacrev, jvp, tree, value_and_jacobian, vjp, vmap
 
 Pair = namedtuple("Pair", ["left", "right"])
 RNG = np.random.default_rng(0)
@@ -202,68 +202,7 @@ def test_a_wrong_chunk_size(mode, chunk_size):
         mode(np.sin, chunk_size=chunk_size)(np.ones(2))
 
 
-# ---- Hessians -----------------------------------------------------------------------------------------------------------
-
-
-def energy(p: Any) -> Any:
-    return np.sum(np.sin(p["a"]) * p["b"][0] ** 3) + p["b"][0] * np.exp(p["b"][1])
-
-
-POINT = {"a": np.array([0.3, -1.0]), "b": (np.array(0.7), np.array(0.2))}
-
-
-def test_a_hessian_is_a_tree_of_trees():
-    h = hessian(energy)(POINT)
-    a, b0, b1 = POINT["a"], 0.7, 0.2
-    np.testing.assert_allclose(h["a"]["a"], np.diag(-np.sin(a) * b0**3), rtol=1e-14)
-    np.testing.assert_allclose(h["a"]["b"][0], np.cos(a) * 3 * b0**2, rtol=1e-14)
-    np.testing.assert_allclose(h["b"][0]["a"], np.cos(a) * 3 * b0**2, rtol=1e-14)
-    np.testing.assert_allclose(h["b"][0]["b"][0], np.sum(np.sin(a)) * 6 * b0, rtol=1e-14)
-    np.testing.assert_allclose(h["b"][0]["b"][1], np.exp(b1), rtol=1e-14)
-    np.testing.assert_allclose(h["b"][1]["b"][1], b0 * np.exp(b1), rtol=1e-14)
-    np.testing.assert_array_equal(h["a"]["b"][1], [0, 0])
-
-
-def test_a_hessian_of_several_arguments():
-    f = lambda x, y: np.sum(x**2) * y
-    (xx, xy), (yx, yy) = hessian(f, argnums=(0, 1))(np.array([1.0, 2.0]), 3.0)
-    np.testing.assert_array_equal(xx, 6 * np.eye(2))
-    np.testing.assert_array_equal(xy, [2, 4])
-    np.testing.assert_array_equal(yx, [2, 4])
-    assert yy == 0
-    found, aux = hessian(lambda x: (np.sum(x**3), x * 2), has_aux=True)(np.array([1.0, 2.0]))
-    np.testing.assert_array_equal(found, np.diag([6, 12]))
-    np.testing.assert_array_equal(aux, [2, 4])
-
-
-def test_a_hessian_of_a_tree_with_other_leaves():
-    """The inner gradient is None at an integer, and so is a derivative of it."""
-    p = {"x": np.array([1.0, 2.0]), "n": 3, "name": "a", "none": None}
-    f = lambda p: np.sum(p["x"] ** p["n"])
-    h = hessian(f)(p)
-    np.testing.assert_array_equal(h["x"]["x"], np.diag(6 * p["x"]))
-    assert h["x"]["n"] is None and h["n"] is None and h["name"] is None and h["none"] is None
-    v = {"x": np.array([1.0, -1.0]), "n": None, "name": None, "none": None}
-    product = hvp(f, p, v)
-    np.testing.assert_array_equal(product["x"], [6, -12])
-    assert product["n"] is None
-    for outer in (jacfwd, jacrev):
-        np.testing.assert_array_equal(outer(grad(f))(p)["x"]["x"], np.diag(6 * p["x"]))
-    np.testing.assert_array_equal(
-        vmap(grad(f), in_axes=({"x": 0, "n": None, "name": None, "none": None},))({**p, "x": np.stack([p["x"], p["x"]])})["x"][1],
-        3 * p["x"] ** 2,
-    )
-
-
-def test_a_hessian_vector_product_is_the_hessian_times_the_vector():
-    v = {"a": np.array([1.0, -2.0]), "b": (np.array(0.5), np.array(3.0))}
-    product = hvp(energy, POINT, v)
-    h = hessian(energy)(POINT)
-    for rows, got in ((h["a"], product["a"]), (h["b"][0], product["b"][0]), (h["b"][1], product["b"][1])):
-        wanted = rows["a"] @ v["a"] + rows["b"][0] * v["b"][0] + rows["b"][1] * v["b"][1]
-        np.testing.assert_allclose(got, wanted, rtol=1e-13)
-    with pytest.raises(errors.StructureError, match="hvp"):
-        hvp(energy, POINT, {"a": v["a"]})
+# ---- compositions and values ----------------------------------------------------------------------------------------
 
 
 def test_a_third_derivative_in_all_eight_ways():
@@ -287,3 +226,70 @@ def test_transforms_of_jacobians():
             2 * np.einsum("ij,ijk->k", mode(f)(x), jacfwd(jacfwd(f))(x)),
             rtol=1e-13,
         )
+
+
+# ---- value and Jacobian -----------------------------------------------------------------------------------------------
+
+TALL = lambda x: {"a": np.stack([x * 2, np.sin(x), x**3]), "n": 3}
+WIDE = lambda x: {"a": np.sum(x**2), "n": 3}
+
+
+@pytest.mark.parametrize("mode_name", ["auto", "forward", "reverse"])
+@pytest.mark.parametrize("chunk_size", [None, 2])
+@pytest.mark.parametrize("f", [TALL, WIDE, model], ids=["tall", "wide", "a tree"])
+def test_a_value_and_its_jacobian_take_one_evaluation(f, mode_name, chunk_size):
+    x = PARAMS if f is model else np.array([0.3, -1.0, 2.0])
+    calls: list = []
+
+    def counted(x: Any) -> Any:
+        calls.append(0)
+        return f(x)
+
+    value, blocks = value_and_jacobian(counted, mode=mode_name, chunk_size=chunk_size)(x)
+    assert len(calls) == 1
+    for got, want in ((value, f(x)), (blocks, jacobian(f)(x))):
+        assert tree.structure(got) == tree.structure(want)
+        for a, b in zip(tree.leaves(got), tree.leaves(want), strict=True):
+            assert (a is None) == (b is None)
+            if a is not None:
+                np.testing.assert_allclose(a, b, rtol=1e-13, atol=1e-14)
+    assert type(tree.leaves(value)[0]) in (np.ndarray, np.float64)
+
+
+def test_a_value_and_jacobian_with_auxiliary_results_and_of_several_arguments():
+    f = lambda x, y, scale: (np.concatenate([x * y, x]) * scale, {"note": "text", "twice": 2 * x})
+    x, y = np.array([1.0, 2.0]), np.array([3.0, 5.0])
+    (value, aux), (by_x, by_y) = value_and_jacobian(f, argnums=(0, 1), has_aux=True)(x, y, scale=2.0)
+    np.testing.assert_array_equal(value, [6, 20, 2, 4])
+    np.testing.assert_array_equal(by_x, 2 * np.vstack([np.diag(y), np.eye(2)]))
+    np.testing.assert_array_equal(by_y, 2 * np.vstack([np.diag(x), np.zeros((2, 2))]))
+    np.testing.assert_array_equal(aux["twice"], 2 * x)
+    assert aux["note"] == "text" and not np.shares_memory(value, x)
+
+
+def test_a_pushed_basis_through_a_recording_keeps_structural_zeros_and_complex_values():
+    tall = value_and_jacobian(lambda x: np.concatenate([np.sqrt(x), x]))(np.array([0.0, 4.0]))[1]
+    np.testing.assert_array_equal(tall, [[np.inf, 0], [0, 0.25], [1, 0], [0, 1]])
+    x = np.array([0.3, 1.0])
+    pair = lambda x: np.concatenate([np.exp(1j * x), x * 1j])
+    np.testing.assert_allclose(value_and_jacobian(pair)(x)[1], jacfwd(pair)(x), rtol=1e-14)
+    holomorphic = value_and_jacobian(lambda z: np.concatenate([z**2, z * 1j]), holomorphic=True)(x + 0.5j)[1]
+    np.testing.assert_allclose(holomorphic, np.vstack([np.diag(2 * x + 1j), 1j * np.eye(2)]), rtol=1e-14)
+
+
+def test_a_value_and_jacobian_is_differentiable_and_mapped():
+    f = lambda x: np.stack([x[0] * x[1], np.sin(x[0]), x[1] ** 3])
+    x, v = np.array([0.4, 1.5]), np.array([1.0, -0.5])
+    second = jacfwd(jacfwd(f))(x)
+    for mode in ("auto", "forward", "reverse"):
+        both = value_and_jacobian(f, mode=mode)
+        np.testing.assert_allclose(jvp(both, (x,), (v,))[1][1], second @ v, rtol=1e-13)
+        np.testing.assert_allclose(grad(lambda x, both=both: np.sum(both(x)[1]))(x), np.sum(second, (0, 1)), rtol=1e-13)
+        np.testing.assert_allclose(vmap(both)(np.stack([x, 2 * x]))[1][1], jacfwd(f)(2 * x), rtol=1e-14)
+
+
+def test_an_unknown_mode_of_value_and_jacobian():
+    with pytest.raises(errors.ArgumentError, match=r"value_and_jacobian: mode must be 'auto', 'forward' or 'reverse', not 'fast'"):
+        value_and_jacobian(np.sin, mode="fast")
+    with pytest.raises(errors.InputTypeError, match="value_and_jacobian"):
+        value_and_jacobian(np.sin)(3)

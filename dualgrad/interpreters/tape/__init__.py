@@ -9,7 +9,7 @@ A record keeps only the residuals its rule reads.  Cotangents are adjoint under 
 of complex z is the direction of steepest ascent, df/dx + i df/dy.
 """
 from dualgrad.interpreters.tape.recording import Variable
-from dualgrad.interpreters.tape.sweep import forget, pull_back
+from dualgrad.interpreters.tape.sweep import forget, pull_back, suspend
 from dualgrad.interpreters.tape.tape import Tape
 
-__all__ = ["Tape", "Variable", "forget", "pull_back"]
+__all__ = ["Tape", "Variable", "forget", "pull_back", "suspend"]

@@ -97,10 +97,8 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
             out, residuals = primitive.save(*values, **static)
             return _record(trace, primitive, tuple(parents), residuals, tuple(map(_aval, values)), static, out)
         out = primitive(*values, **static)
-        if primitive.adapt is not None:
-            out = primitive.adapt(None, out, *values, **static)
-        if primitive.split is not None and (directions := primitive.split(out, *values, **static)) is not None:
-            out = split(trace, out, directions)
+        if primitive.split is not None:
+            out = split(primitive, trace, out, values, static)
         pattern = tuple([parent >= 0 for parent in parents])
         plan = plans.get(pattern)
         if plan is None:
@@ -345,7 +343,7 @@ def _binary(primitive: Primitive) -> Callable:
     """
     bilinear = primitive.kind == "multilinear"
     terms = ["slope0(g, x, y)", "slope1(g, x, y)"] if bilinear else _elementwise_terms(primitive)
-    slopes = primitive.transpose if bilinear else primitive.weights or primitive.slopes
+    slopes: Any = primitive.transpose if bilinear else primitive.weights or primitive.slopes
 
     def residuals(pattern: tuple[int, int], x: str, y: str) -> str:
         """What the rules of the operands on the tape read of z, x and y; a bilinear function's own operand as its aval."""
@@ -397,5 +395,6 @@ def _binary(primitive: Primitive) -> Callable:
     names["pull_both"].expand = lambda r: (primitive, (r[1], r[2]), r[3], (operand(r[4], r[6]), operand(r[5], r[7])), {})
     names["pull_left"].expand = lambda r: (primitive, (r[1], -1), r[2], (operand(r[3], r[5]), r[4]), {})
     names["pull_right"].expand = lambda r: (primitive, (-1, r[1]), r[2], (r[3], operand(r[4], r[5])), {})
+    names["fast"].lean = True  # it handles whatever `bind` finds a variable to be the newest value of
     names["fast"].operator = names["operator"]  # notes where it was called, which NumPy's protocol does for the other
     return names["fast"]

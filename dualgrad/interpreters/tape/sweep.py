@@ -19,7 +19,7 @@ from dualgrad.core import primitive as core
 from dualgrad.core.arrays import SOLE, quietly, union
 from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Value
-from dualgrad.core.splitting import series
+from dualgrad.core.splitting import settled
 from dualgrad.interpreters.tape.pulls import Suspect, contributions, has_nan, pull_constant, pull_item
 from dualgrad.interpreters.tape.recording import Variable
 
@@ -47,8 +47,6 @@ def pull_back(tape: Any, outputs: Sequence[Any], cotangents: Sequence[Any], stru
             found = _cotangents(tape, seeds, careful, structural)
     else:
         found = quietly(_cotangents, tape, seeds, careful, structural)
-    if tape.splitting is not None:
-        found = [series(g, tape.splitting)[0] for g in found]
     results: list[Any] = []
     foreign = tape.foreign
     for shape, dtype, kind in tape.inputs:
@@ -57,6 +55,8 @@ def pull_back(tape: Any, outputs: Sequence[Any], cotangents: Sequence[Any], stru
         if plain and _getrefcount(g) <= SOLE and (not foreign or g.flags.writeable):  # only a user's rule makes one read-only
             results.append(g)  # only this name refers to it: it is the caller's already
             continue
+        if isinstance(g, Value):
+            g = settled(g, tape)
         same = g is not None and g.dtype == dtype
         if g is None:
             g = np.zeros(shape, dtype)
@@ -122,7 +122,7 @@ def _sweep(tape: Any, ct: list, supports: list | None, stop: int) -> None:
 
 def _pull_forgotten(ct: list, g: Any, record: tuple) -> None:
     raise errors.EscapedTraceError(
-        "a value made inside checkpoint(f) was used outside f without being its output, so its record is gone; return it from f."
+        "a value made inside checkpoint(f) or a solver was used outside without being its output, so its record is gone; return it."
     )
 
 
@@ -139,6 +139,31 @@ def forget(tape: Any, start: int, outputs: list[int], run_again: Callable) -> No
     for j, i in enumerate(outputs):
         records[i] = (pull_item, start, j, len(outputs))
     records[start] = (_pull_checkpoint, tape, run_again)
+
+
+class _Nowhere:
+    """Stands in for the records of a suspended tape: whatever is recorded is the one forgotten record."""
+
+    def __init__(self, tape: Any) -> None:
+        if not tape.history or tape.history[-1] is not _FORGOTTEN:
+            tape.history.append(_FORGOTTEN)
+        self.size = len(tape.history)
+
+    def append(self, record: Any) -> None:
+        pass
+
+    def __len__(self) -> int:
+        return self.size
+
+
+def suspend(tape: Any) -> Callable[[], None]:
+    """Keep no records until the returned function is called; pulling back through a value made meanwhile raises."""
+    records, tape.records = tape.records, _Nowhere(tape)
+
+    def resume() -> None:
+        tape.records = records
+
+    return resume
 
 
 def _pull_checkpoint(ct: list, g: list, record: tuple, supports: list | None = None) -> None:
@@ -170,8 +195,4 @@ _pull_checkpoint.expand = lambda record: ("checkpoint", (), None, (), {})  # typ
 
 def _on_outer_tape(value: Any) -> bool:
     """Is a value one level down on another tape, whose own sweep will have to see the structural zeros of this one?"""
-    while isinstance(value, Value):
-        if type(value) is Variable or _on_outer_tape(getattr(value, "tangent", None)):
-            return True
-        value = value.value
-    return False
+    return isinstance(value, Value) and (type(value) is Variable or any(map(_on_outer_tape, value.parts())))

@@ -33,7 +33,7 @@ class Tape(Trace):
     called again.  Leaving the `with` block ends the recording: its values can no longer be computed with.
     """
 
-    __slots__ = ("curved", "exposed", "foreign", "history", "inputs", "lock", "places", "records", "splitting", "totals")
+    __slots__ = ("curved", "exposed", "foreign", "history", "inputs", "lock", "places", "records", "totals")
 
     def __init__(self, label: str = "Tape") -> None:
         self.serial, self.label, self.alive = next_serial(), label, True
@@ -46,7 +46,6 @@ class Tape(Trace):
         self.places: dict[int, tuple] | None = None  # index -> (code, instruction), under debug_nans only
         self.totals: Any = None  # index -> weakly, the array its parts are added to in a sweep, see pulls.pull_part
         self.lock: Any = None  # made with the first checkpoint
-        self.splitting: Any = None  # made with the first degenerate factorization, see core.splitting
 
     def __enter__(self) -> Tape:
         return self
