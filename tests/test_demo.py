@@ -14,6 +14,7 @@ from finite_differences import central_gradient
 from dualgrad.__main__ import main
 from dualgrad.demo import digits
 from dualgrad.demo.figure import duration
+from dualgrad.optimize import Optimizer, adam, kfac
 
 
 @pytest.fixture
@@ -41,6 +42,58 @@ def test_the_demo_does_its_work(tmp_path, capsys):
     assert out.read_bytes().startswith(b"\x89PNG") and out.stat().st_size > 50_000
 
 
+@pytest.mark.parametrize(("optimizer", "name"), [("gauss-newton", "Hessian-free"), ("newton-cg", "Newton-CG"), ("kfac", "K-FAC")])
+def test_second_order_learns_to_read_too(optimizer, name, tmp_path, capsys):
+    out = tmp_path / "digits.png"
+    start = time.perf_counter()
+    assert main(["demo", "--optimizer", optimizer, "--out", str(out)]) == 0
+    assert time.perf_counter() - start < 60
+    report = capsys.readouterr().out
+    assert float(re.search(r"accuracy +([\d.]+)%", report)[1]) >= 96.0
+    assert re.search(rf"training +.*{name}: \d+ steps, [\d.]+ s, \d+ gradients of all examples", report)
+    assert out.read_bytes().startswith(b"\x89PNG") and out.stat().st_size > 50_000
+
+
+class Bar:
+    """A progress bar that is not shown."""
+
+    def __init__(self, total, **_):
+        self.total, self.count = total, 0
+
+    __enter__ = lambda self: self
+    __exit__ = lambda self, *_: None
+    set_postfix = lambda self, **_: None
+
+    def update(self):
+        self.count += 1
+
+
+@pytest.mark.parametrize("method", [adam(4e-3), kfac(digits.predict, "categorical", damping=0.01)])
+def test_the_history_tells_what_was_paid_for_the_loss(method, monkeypatch):
+    rng = np.random.default_rng(0)
+    few = digits.Digits(rng.random((digits.EXAMPLES, 64)), rng.integers(0, 10, digits.EXAMPLES))
+    recipe = digits.Recipe("some", method, batch=479, epochs=2)
+    monkeypatch.setitem(digits.RECIPES, "some", recipe)
+    bars = []
+    _, history = digits.fit("some", digits.initialize(rng), few, rng, lambda **options: bars.append(Bar(**options)) or bars[0])
+    assert bars[0].count == bars[0].total == recipe.steps == len(history.loss) == 6
+    arrays = [history.loss, history.seconds, history.gradients, *history.norms.values()]
+    assert all(array.shape == (6,) and np.all(np.isfinite(array)) and np.all(array > 0) for array in arrays)
+    assert np.all(np.diff(history.seconds) > 0) and np.all(np.diff(history.gradients) > 0)
+    if isinstance(method, Optimizer):
+        np.testing.assert_allclose(history.gradients[[2, 5]], [1, 2])
+        assert list(history.norms) == list(digits.LAYERS)
+
+
+def test_every_epoch_shows_every_digit_once():
+    train = digits.Digits(np.zeros((100, 64)), np.arange(100))
+    seen = list(digits.batches(train, np.random.default_rng(0), digits.Recipe("", None, batch=30, epochs=2)))
+    assert [len(labels) for _, labels in seen] == [34, 33, 33] * 2
+    for epoch in (seen[:3], seen[3:]):
+        np.testing.assert_array_equal(np.sort(np.concatenate([labels for _, labels in epoch])), np.arange(100))
+    assert abs(np.concatenate([images for images, _ in seen]).std() - digits.NOISE) < 0.01
+
+
 def test_the_pixels_shown_are_the_gradient_of_the_winning_logit():
     params = digits.initialize(np.random.default_rng(0))
     images = np.random.default_rng(1).random((2, 64))
@@ -63,6 +116,7 @@ def test_a_fifth_of_the_digits_is_held_out_and_none_is_lost():
     [
         (["demo", "--seed", "-1"], "argument --seed: must be a non-negative integer, got '-1'"),
         (["demo", "--seed", "one"], "argument --seed: must be a non-negative integer, got 'one'"),
+        (["demo", "--optimizer", "sgd"], "invalid choice: 'sgd'"),
         (["demo", "--epochs", "3"], "unrecognized arguments: --epochs 3"),
         (["train"], "invalid choice: 'train'"),
         ([], "required: COMMAND"),
@@ -117,7 +171,7 @@ def test_help_lists_the_commands_and_their_options():
         for words in (["--help"], ["demo", "--help"])
     )
     assert "demo" in general and "handwritten digits" in general
-    assert "--out PATH" in demo and "--seed N" in demo
+    assert "--out PATH" in demo and "--seed N" in demo and "adam,gauss-newton,newton-cg,kfac" in demo
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(4.2e-5, "42 µs"), (0.0123, "12.3 ms"), (7.25, "7.2 s")])

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from dualgrad.demo.digits import (
+    RECIPES,
     SIZES,
     check_gradient,
     classify,
@@ -31,6 +32,12 @@ from dualgrad.errors import ArgumentError
 
 def describe(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
+    parser.add_argument(
+        "--optimizer",
+        choices=RECIPES,
+        default="adam",
+        help="how to train (default: %(default)s)",
+    )
     parser.add_argument(
         "--out",
         type=Path,
@@ -66,7 +73,10 @@ def run(options: argparse.Namespace) -> int:
     error = abs(exact / differences - 1)
     _say("gradient", f"along a random direction {exact:.12f}, finite differences {differences:.12f}: off by {error:.0e}")
 
-    params, history = fit(params, train, rng, extras.progress)
+    name = RECIPES[options.optimizer].name
+    params, history = fit(options.optimizer, params, train, rng, extras.progress)
+    price = f"{history.seconds[-1]:.1f} s, {history.gradients[-1]:.0f} gradients of all examples"
+    _say("training", f"{name}: {len(history.loss)} steps, {price}")
     correct = int(np.sum(classify(params, held_out.images) == held_out.labels))
     _say("accuracy", f"{correct / len(held_out.labels):.1%} of the held-out digits, {correct} of {len(held_out.labels)}")
 
@@ -75,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         times = cost.seconds / costs[0].seconds
         _say("cost", f"{cost.name:<36} {duration(cost.seconds):>8} {times:10,.1f} evaluations")
 
-    draw(extras.Figure, options.out, history, costs, params, held_out)
+    draw(extras.Figure, options.out, name, history, costs, params, held_out)
     _say("figure", str(options.out.resolve()))
     return 0
 

@@ -1,4 +1,4 @@
-"""The figure: loss, gradient norms and mode timing above; below, digits and the pixels that decided them."""
+"""The figure: loss against time and gradients, gradient norms and mode timing; below, digits and the pixels that decided them."""
 
 from __future__ import annotations
 
@@ -11,23 +11,27 @@ from dualgrad.demo.digits import Cost, Digits, History, classify, evidence
 
 INK, MUTED, PALE = "#22313f", "#6b7885", "#e3e8ec"
 BLUE, ORANGE, PURPLE = "#1b7f9c", "#e07a3f", "#7a5195"
-LAYERS = {"first layer": BLUE, "second layer": ORANGE, "output layer": PURPLE}
+COLOURS = (BLUE, ORANGE, PURPLE)
 
 
 def draw(
-    figure_type: Any, path: Path, history: History, costs: list[Cost], params: Any, held_out: Digits
+    figure_type: Any, path: Path, optimizer: str, history: History, costs: list[Cost], params: Any, held_out: Digits
 ) -> None:
     """Draw everything and write it; figure_type is matplotlib.figure.Figure, which needs no display."""
-    figure = figure_type(figsize=(13, 7.6), dpi=150, facecolor="white")
+    figure = figure_type(figsize=(16, 7.6), dpi=150, facecolor="white")
     accuracy = np.mean(classify(params, held_out.images) == held_out.labels)
     figure.text(0.035, 0.94, "dualgrad learns to read digits", size=19, weight="bold", color=INK)
-    summary = f"{accuracy:.1%} of {len(held_out.labels)} held-out digits right after {len(history.loss)} steps of Adam"
+    summary = f"{accuracy:.1%} of {len(held_out.labels)} held-out digits right after {len(history.loss)} steps of {optimizer}"
     figure.text(0.035, 0.9, f"{summary}, on exact gradients of plain NumPy", size=11.5, color=MUTED)
 
-    above = figure.add_gridspec(1, 3, left=0.06, right=0.975, top=0.815, bottom=0.445, wspace=0.22)
-    _draw_loss(figure.add_subplot(above[0]), history.loss)
-    _draw_norms(figure.add_subplot(above[1]), history.norms)
-    _draw_costs(figure.add_subplot(above[2]), costs)
+    above = figure.add_gridspec(1, 4, left=0.05, right=0.975, top=0.815, bottom=0.445, wspace=0.2)
+    time_axes = figure.add_subplot(above[0])
+    _draw_loss(time_axes, "Loss against time", "seconds", history.seconds, history.loss)
+    gradients_axes = figure.add_subplot(above[1], sharey=time_axes)
+    _draw_loss(gradients_axes, "Loss against gradients", "gradient evaluations, of all examples", history.gradients, history.loss)
+    gradients_axes.tick_params(labelleft=False)
+    _draw_norms(figure.add_subplot(above[2]), history.norms)
+    _draw_costs(figure.add_subplot(above[3]), costs)
 
     figure.text(0.035, 0.335, "What the network looks at", size=12, weight="bold", color=INK)
     caption = (
@@ -51,18 +55,18 @@ def duration(seconds: float) -> str:
     return f"{seconds * 1e3:.1f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
-def _draw_loss(axes: Any, losses: Any) -> None:
-    """The loss of every batch, and its running mean."""
-    _style(axes, "Loss", "step")
-    _draw_curve(axes, losses, BLUE)
+def _draw_loss(axes: Any, title: str, price: str, paid: Any, losses: Any) -> None:
+    """The loss of every batch against what was paid until then, and its running mean."""
+    _style(axes, title, price)
+    _draw_curve(axes, paid, losses, BLUE)
     axes.set_yscale("log")
 
 
-def _draw_norms(axes: Any, norms: Any) -> None:
-    """The norm of the gradient over each layer."""
-    _style(axes, "Norm of the gradient, layer by layer", "step")
-    for (name, colour), values in zip(LAYERS.items(), norms.T, strict=True):
-        _draw_curve(axes, values, colour, name)
+def _draw_norms(axes: Any, norms: dict[str, Any]) -> None:
+    """The norm of the gradient, over each layer or all."""
+    _style(axes, "Norm of the gradient", "step")
+    for (name, values), colour in zip(norms.items(), COLOURS, strict=False):
+        _draw_curve(axes, np.arange(len(values)), values, colour, name)
     axes.set_yscale("log")
     axes.legend(frameon=False, fontsize=9.5, labelcolor="linecolor", handlelength=0, loc="lower left")
 
@@ -100,12 +104,12 @@ def _draw_evidence(figure: Any, grid: Any, params: Any, held_out: Digits) -> Non
             axes.set_axis_off()
 
 
-def _draw_curve(axes: Any, values: Any, colour: str, name: str | None = None, window: int = 40) -> None:
-    """A noisy curve, pale, under its running mean."""
-    axes.plot(values, color=colour, alpha=0.18, linewidth=0.7)
-    window = min(window, len(values))
+def _draw_curve(axes: Any, along: Any, values: Any, colour: str, name: str | None = None) -> None:
+    """A noisy curve, pale, under its running mean over a twentieth of it."""
+    axes.plot(along, values, color=colour, alpha=0.18, linewidth=0.7)
+    window = max(1, min(40, len(values) // 20))
     mean = np.convolve(values, np.ones(window) / window, mode="valid")
-    axes.plot(np.arange(len(mean)) + (window - 1) / 2, mean, color=colour, linewidth=2, label=name)
+    axes.plot(np.convolve(along, np.ones(window) / window, mode="valid"), mean, color=colour, linewidth=2, label=name)
 
 
 def _tint(values: Any) -> Any:

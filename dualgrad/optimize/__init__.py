@@ -14,6 +14,18 @@
     ...     params = apply_updates(params, updates)
     >>> params["w"].round(3)
     array([ 1., -2.])
+
+Methods of second order are Solvers, triples (init, update, done), and `solve` runs one; each is a search composed with a descent.
+
+    damped_newton(f)                                  subsampled_newton(f), sophia(f, rate): with data or batches
+    gauss_newton(r), levenberg_marquardt(r)           |r(params, *data)|^2 / 2
+    hessian_free(model, loss)                         loss(model(params, x), *targets), data (x, *targets)
+    natural_gradient(model, likelihood), kfac(...)    the same, with the loss of the likelihood
+
+    >>> from dualgrad.optimize import damped_newton, solve
+    >>> result = solve(damped_newton(loss), {"w": np.zeros(2)})
+    >>> result.params["w"], result.steps
+    (array([ 1., -2.]), 1)
 """
 
 from dualgrad.optimize.first_order import (
@@ -34,6 +46,15 @@ from dualgrad.optimize.first_order import (
     sgd,
     weight_decay,
 )
+from dualgrad.optimize.fit import curve_fit, least_squares
+from dualgrad.optimize.gauss_newton import gauss_newton, levenberg_marquardt
+from dualgrad.optimize.hessian_free import hessian_free
+from dualgrad.optimize.kfac import kfac
+from dualgrad.optimize.minimize import ScipyProblem, minimize, to_scipy
+from dualgrad.optimize.natural_gradient import natural_gradient
+from dualgrad.optimize.newton import damped_newton, modified_cholesky
+from dualgrad.optimize.result import Ending, Progress, Result
+from dualgrad.optimize.root import root
 from dualgrad.optimize.schedules import (
     Schedule,
     constant,
@@ -42,28 +63,60 @@ from dualgrad.optimize.schedules import (
     step_decay,
     warm_up,
 )
+from dualgrad.optimize.search import Search, backtracking, fixed, levenberg
+from dualgrad.optimize.solver import Solver, Tolerances, compose, solve
+from dualgrad.optimize.sophia import bartlett, hutchinson, sophia
+from dualgrad.optimize.subsampled_newton import subsampled_newton
 
 __all__ = [
     "AdamState",
+    "Ending",
     "Optimizer",
+    "Progress",
+    "Result",
     "Schedule",
+    "ScipyProblem",
+    "Search",
+    "Solver",
+    "Tolerances",
     "accumulate",
     "adam",
     "adamw",
     "apply_updates",
+    "backtracking",
+    "bartlett",
     "chain",
     "clip_by_global_norm",
     "clip_by_value",
+    "compose",
     "constant",
     "cosine_decay",
+    "curve_fit",
+    "damped_newton",
     "exponential_decay",
+    "fixed",
+    "gauss_newton",
     "global_norm",
+    "hessian_free",
+    "hutchinson",
+    "kfac",
+    "least_squares",
+    "levenberg",
+    "levenberg_marquardt",
+    "minimize",
+    "modified_cholesky",
+    "natural_gradient",
     "rmsprop",
+    "root",
     "scale_by_adam",
     "scale_by_learning_rate",
     "scale_by_rms",
     "sgd",
+    "solve",
+    "sophia",
     "step_decay",
+    "subsampled_newton",
+    "to_scipy",
     "warm_up",
     "weight_decay",
 ]
