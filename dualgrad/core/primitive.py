@@ -19,6 +19,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy
+
 from dualgrad.core.registry import PRIMITIVES
 
 Array = Any  # ndarray, NumPy scalar or Traced
@@ -97,7 +99,8 @@ class Primitive:
 
     __slots__ = (
         "accumulate", "adapt", "batch", "data", "fast", "function", "handlers", "jvp", "keeps", "kind", "local", "multiple",
-        "name", "onto", "registered", "save", "shortcut", "slopes", "split", "ties", "transpose", "vjp", "weights",
+        "name", "onto", "registered", "save", "shortcut", "slopes", "split", "takes_traced", "ties", "transpose", "vjp",
+        "weights",
     )  # fmt: skip
 
     def __init__(
@@ -137,6 +140,8 @@ class Primitive:
         self.data = data
         self.accumulate = accumulate  # of a linear map: (total, ct, **static), adds the transpose of ct to total in place
         self.multiple = multiple  # returns a tuple
+        # may the function itself be given traced values, as ufuncs and operators may?  Then lean handlers call it
+        self.takes_traced = isinstance(function, numpy.ufunc) or hasattr(function, "takes_traced")
         if register:
             keeps = tuple(kept(slope, skip=0) for slope in slopes) if slopes else kept(vjp, skip=1)
         self.registered = register  # declared by the library, not made for a call of a user's function
@@ -236,7 +241,7 @@ def bind(primitive: Primitive, args: tuple, static: dict) -> Any:
             top = arg
     if top is None:
         return primitive.function(*args, **static)
-    if not static and len(args) == 2:
+    if not static and len(args) == 2 and primitive.takes_traced:
         fast = primitive.fast[type(top)]
         if hasattr(fast, "lean"):
             return fast(*args)

@@ -28,6 +28,9 @@ def product(x: Any, y: Any) -> Any:
     return np.matmul(x, y)
 
 
+product.takes_traced = True  # type: ignore[attr-defined]
+
+
 def _left(g: Any, x: Any, y: Any) -> Any:
     """The cotangent of x in x @ y: g y^T, summed over broadcast leading axes."""
     if type(g) is _ndarray and type(y) is _ndarray and g.ndim == y.ndim == 2:

@@ -42,7 +42,7 @@ def _operator(operation: Callable, symbol: str, ufunc: Any) -> Callable:
     def function(x: Any, y: Any) -> Any:
         return ufunc(x, y) if type(x) in _OWN_OPERATORS else operation(x, y)
 
-    function.symbol = symbol  # type: ignore[attr-defined]
+    function.symbol, function.takes_traced = symbol, True  # type: ignore[attr-defined]
     return function
 
 

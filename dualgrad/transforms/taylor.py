@@ -18,6 +18,7 @@ import numpy as np
 from dualgrad import errors, tree
 from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Value
+from dualgrad.core.splitting import settled
 from dualgrad.interpreters.batch import Batched
 from dualgrad.interpreters.taylor import Expansion, Series, line
 from dualgrad.transforms.arguments import (
@@ -133,13 +134,15 @@ def _derivatives(y: Any, trace: Expansion) -> list[Any]:
         return [y] + [None] * trace.order
     own = type(y) is Series and y.owner is trace
     known = y.coefficients.known[1:] if own else []
-    value = snapshot(y.value if own else y)
+    value = snapshot(settled(y.value, trace) if own else y)
     derivatives = [value]
     for m in range(1, trace.order + 1):
         c = known[m - 1] if m <= len(known) else None
         if c is None:
             c = np.zeros(y.shape, y.dtype)[()]
         else:
+            c = settled(c, trace)
+            c = trace.collapse(c) if m == 2 and trace.collapse is not None else c  # of a series it has waited till here
             c = snapshot(c) if c.dtype == y.dtype else c.astype(y.dtype)
             c = c if m == 1 else c * float(math.factorial(m))
         derivatives.append(c[()] if type(c) is np.ndarray and not c.shape else c)

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from dualgrad import errors
 from dualgrad.core import primitive as core
 from dualgrad.core.arrays import MINUS_ONE, ONE, ZERO, any_true, masked, spread, union
 from dualgrad.core.primitive import Primitive, Trace, Value, bind
 from dualgrad.core.registry import UFUNCS
+from dualgrad.core.splitting import split
 from dualgrad.core.traced import Traced, escaped, located
 from dualgrad.interpreters.taylor.closed import closed_slopes
 from dualgrad.interpreters.taylor.series import Stream, Workings, add, cauchy, differentiated, over, scaled, zero
@@ -294,7 +294,9 @@ def _opaque(
     w: Workings, primitive: Primitive, moving: list, streams: list, supports: list, out: Any, values: list, static: dict
 ) -> Any:
     """The outputs are streams whose rule evaluates the pushforward once, on streams."""
-    if primitive.adapt is not None and any(streams[k][1] is not None for k in moving):
+    if primitive.split is not None and static["order"] > 1:
+        out = split(primitive, w.expansion, out, values, static)
+    elif primitive.adapt is not None and any(streams[k][1] is not None for k in moving):
         first = [None if s is None else s[1] for s in streams]
         out = primitive.adapt(first[0] if len(first) == 1 else tuple(first), out, *values, **static)
     inner = w if primitive.registered else w.child()
@@ -316,11 +318,6 @@ def _opaque(
         return found
 
     def rule(j: int, m: int) -> Any:
-        if m == 2 and primitive.split is not None and primitive.split(out, *values, **static) is not None:
-            raise errors.DegeneracyError(
-                f"a second derivative of eigenvectors or singular vectors of equal eigenvalues or singular values"
-                f"{errors.user_line()} is not supported. eigvalsh and svdvals have theirs; or separate them."
-            )
         t = derivative()[j]
         own = type(t) is Series and t.owner is inner
         return over(t.coefficients[m - 1], m) if own else t if m == 1 else None

@@ -52,10 +52,11 @@ class Workings(Trace):
     `memo` holds what was computed already: the slope of the slope of a sine is that sine.
     """
 
-    __slots__ = ("children", "memo", "streams")
+    __slots__ = ("children", "expansion", "memo", "streams")
 
     def __init__(self, trace: Trace) -> None:
         self.serial, self.label, self.alive = trace.serial + 2**-20, trace.label, True
+        self.expansion: Any = trace.expansion if type(trace) is Workings else trace
         self.memo: dict[tuple, Any] = {}
         self.streams: list[Stream] = []
         self.children: list[Workings] = []
