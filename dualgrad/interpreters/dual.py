@@ -35,7 +35,8 @@ class Dual(Traced):
     8.0 12.0
 
     The tangent has the shape of the primal.  Duals made by hand belong together, so they combine:
-    Dual(a, 1) * Dual(b, 0) is the derivative with respect to a.  Dual numbers may hold dual numbers.
+    Dual(a, 1) * Dual(b, 0) is the derivative with respect to a.  Dual numbers may hold dual numbers.  They are the outermost
+    level: for a derivative inside a transform, or inside another one by hand, use `jvp` or `derivative`, which tell levels apart.
     """
 
     __slots__ = ()
