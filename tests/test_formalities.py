@@ -165,7 +165,7 @@ def commands() -> list[str]:
     return [block.strip() for block in re.findall(r"^```sh\n(.*?)^```", section, flags=re.M | re.S)]
 
 
-@pytest.mark.parametrize(("place", "ending"), [(0, "-m dualgrad demo"), (1, "-m pytest")])
+@pytest.mark.parametrize(("place", "ending"), [(0, "-m dualgrad demo"), (1, "-m pytest -n auto")])
 def test_the_readme_gives_two_commands_that_do_their_own_set_up(place, ending):
     assert len(commands()) == 2
     command = commands()[place]
