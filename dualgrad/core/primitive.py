@@ -98,9 +98,9 @@ class Primitive:
     """One pure array function and its derivative, as data (see the module docstring)."""
 
     __slots__ = (
-        "accumulate", "adapt", "batch", "data", "fast", "function", "handlers", "jvp", "keeps", "kind", "local", "multiple",
-        "name", "onto", "registered", "save", "shortcut", "slopes", "split", "takes_traced", "ties", "transpose", "vjp",
-        "weights",
+        "accumulate", "adapt", "alike", "batch", "data", "fast", "function", "handlers", "jvp", "keeps", "kind", "local",
+        "multiple", "name", "onto", "registered", "save", "shortcut", "slopes", "split", "takes_traced", "ties", "transpose",
+        "vjp", "weights",
     )  # fmt: skip
 
     def __init__(
@@ -125,6 +125,7 @@ class Primitive:
         multiple: bool = False,
         data: int | None = None,
         accumulate: Callable | None = None,
+        alike: Callable = lambda k, m, static: False,
         register: bool = True,
         keeps: Any = (),
     ) -> None:
@@ -139,6 +140,7 @@ class Primitive:
         # of a linear map: how many operands are data; those behind them say where (indices, an order, a mask)
         self.data = data
         self.accumulate = accumulate  # of a linear map: (total, ct, **static), adds the transpose of ct to total in place
+        self.alike = alike  # of a multilinear function: (k, m, static), may operands k and m change places?
         self.multiple = multiple  # returns a tuple
         # may the function itself be given traced values, as ufuncs and operators may?  Then lean handlers call it
         self.takes_traced = isinstance(function, numpy.ufunc) or hasattr(function, "takes_traced")

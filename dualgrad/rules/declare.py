@@ -77,16 +77,23 @@ def linear(
     return _register(primitive, function)
 
 
-def multilinear(function: Any, transposes: Any, *, batch: Callable | None = None, name: str | None = None) -> Primitive:
+def multilinear(
+    function: Any,
+    transposes: Any,
+    *,
+    batch: Callable | None = None,
+    alike: Callable = lambda k, m, static: False,
+    name: str | None = None,
+) -> Primitive:
     """A function linear in each array operand.
 
     transposes[k](ct, *operands, **static) is the cotangent of operand k, of operand k's shape, given the values of the other
     operands (operand k itself is an `Aval`).  A single function with a keyword `operand` may stand for all of them.
-    Write it for real numbers: complex operands arrive conjugated.
+    Write it for real numbers: complex operands arrive conjugated.  alike(k, m, static): may operands k and m change places?
+    Then one that stands in both has one cotangent, doubled.
     """
-    return _register(
-        Primitive(name or function.__name__, function, "multilinear", transpose=transposes, batch=batch), function
-    )
+    primitive = Primitive(name or function.__name__, function, "multilinear", transpose=transposes, batch=batch, alike=alike)
+    return _register(primitive, function)
 
 
 def constant(function: Any, *, batch: Callable | None = None, name: str | None = None, multiple: bool = False) -> Primitive:

@@ -171,6 +171,15 @@ def _batch(primitive: Primitive, mapped: Any, *xs: Any, subscripts: str, optimiz
     return primitive(*xs, subscripts=f"{','.join(terms)}->{new}{output}", optimize=optimize)
 
 
+def _alike(k: int, m: int, static: dict) -> bool:
+    terms = static["subscripts"].partition("->")[0].split(",")
+    return terms[k] == terms[m]
+
+
 einsum = multilinear(
-    lambda *xs, subscripts, optimize: np.einsum(subscripts, *xs, optimize=optimize), _transpose, batch=_batch, name="einsum"
+    lambda *xs, subscripts, optimize: np.einsum(subscripts, *xs, optimize=optimize),
+    _transpose,
+    batch=_batch,
+    alike=_alike,
+    name="einsum",
 )

@@ -65,6 +65,7 @@ ROWS: list[Case] = [
     Case("einsum sublists without an output", lambda x, y: np.einsum(x, [5, 1], y, [1, 2]), (X, Y), analytic=True),
     Case("einsum sublists with ellipses", lambda x, y: np.einsum(x, [0, ...], y, [...], [..., 0]), (X, real(3)), analytic=True),
     Case("einsum with itself", lambda x: np.einsum("ij,kj->ik", x, x), (X,), analytic=True),
+    Case("einsum with itself, alike", lambda x: np.einsum("ij,ij,ik->i", x, x, x), (X,), analytic=True),
     Case("einsum with a constant", lambda x: np.einsum("ij,jk", x, np.arange(6).reshape(3, 2)), (X,), analytic=True, float32=False),
     Case("einsum with a list", lambda x: np.einsum("ij,j", x, [1.0, 2.0, 3.0]), (X,), analytic=True, float32=False),
     Case("einsum dtype", lambda x, y: np.einsum("ij,jk", x, y, dtype=complex), (X, Y), float32=False),

@@ -145,12 +145,15 @@ def contributions(record: tuple, g: Any, support: Any, careful: bool = True) -> 
             supports = [None if s is None else np.not_equal(s, 0) for s in as_tuple(primitive.transpose(ones, *operands, **static))]
         found = [(i, c, s) for i, c, s in zip(parents, cotangents, supports, strict=True) if i >= 0 and c is not None]
     elif kind == "multilinear":
+        done: set[int] = set()
         for k, i in enumerate(parents):
-            if i >= 0:
+            if i >= 0 and k not in done:
+                twins = [m for m in range(k + 1, len(parents)) if parents[m] == i and primitive.alike(k, m, static)]
+                done.update(twins)  # x times x: one cotangent, doubled
                 others = [x if m == k else conjugate(x) for m, x in enumerate(operands)]
                 transpose = primitive.transpose[k] if type(primitive.transpose) is tuple else primitive.transpose
                 index = {} if type(primitive.transpose) is tuple else {"operand": k}
-                found.append((i, transpose(g, *others, **index, **static), None))
+                found.append((i, transpose(g * (1 + len(twins)) if twins else g, *others, **index, **static), None))
     elif primitive.save is not None:
         cotangents = as_tuple(primitive.vjp(g, out, **static))
         found = [(i, c, None) for i, c in zip(parents, cotangents, strict=True) if i >= 0 and c is not None]
