@@ -73,7 +73,7 @@ def _parse(index: Any) -> tuple[Pattern, tuple]:
 
 
 def _getitem(x: Any, *arrays: Any, pattern: Pattern) -> Any:
-    if len(arrays) == 1 and type(x) is np.ndarray and type(arrays[0]) is np.ndarray:
+    if len(arrays) == 1 and type(x) is np.ndarray and type(arrays[0]) is np.ndarray and arrays[0].dtype.kind in "iu":
         axis = pattern.entries.index(ARRAY)
         if all([entry == _ALL for k, entry in enumerate(pattern.entries) if k != axis]):
             return np.take(x, arrays[0], axis)  # the same in a third of the time, 0.3 ms for (26, 544, 3)[:, 3200 of 544]

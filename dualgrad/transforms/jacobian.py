@@ -231,9 +231,10 @@ def forward(call: Call) -> tuple:
     def swept(rows: range) -> list:
         basis = unit_vectors(inputs, rows)
         if not any(isinstance(x, Value) for x in inputs):
-            with np.errstate(invalid="ignore"):
+            singular: list = []  # floating-point errors, whose warnings are the second sweep's, if they are f's
+            with np.errstate(divide="call", over="call", invalid="call", call=lambda *error: singular.append(error)):
                 found = vmap(push)(basis)
-            if all(map(_is_settled, (*found, *tree.leaves(kept["value"])))):
+            if not singular and all(map(_is_settled, (*found, *tree.leaves(kept["value"])))):
                 return found
         return vmap(push)(basis, [np.not_equal(e, 0) for e in basis])
 

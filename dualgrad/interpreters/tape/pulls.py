@@ -88,14 +88,11 @@ def pull_part(ct: list, g: Any, record: tuple) -> None:
 
     The tape remembers, weakly, which arrays these are: what another pull has put into ct may be shared.
     """
-    _, i, primitive, aval, static, tape = record
+    _, i, primitive, aval, static, totals = record
     have = ct[i]
     if type(g) not in _PLAIN or g.dtype != aval.dtype or not (have is None or type(have) is np.ndarray):
         pull_linear(ct, g, record)
         return
-    totals = tape.totals
-    if totals is None:
-        totals = tape.totals = {}
     own = totals.get(i)
     if own is None or own() is not have or have is None:
         have = np.zeros(aval.shape, aval.dtype) if have is None else have.astype(aval.dtype)

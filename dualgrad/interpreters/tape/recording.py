@@ -119,7 +119,9 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
             aval = _new_aval(Aval, (value.shape, value.dtype))
             try:
                 if accumulates and not isinstance(value, Value):
-                    trace.records.append((pull_part, x.index, primitive, aval, static, trace))
+                    if trace.totals is None:
+                        trace.totals = {}
+                    trace.records.append((pull_part, x.index, primitive, aval, static, trace.totals))
                 else:
                     trace.records.append((pull_linear, x.index, primitive, aval, static))
             except _Escaped:
