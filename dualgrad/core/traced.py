@@ -355,17 +355,26 @@ def install_operators() -> None:
     for name in dir(np.ndarray):
         if not name.startswith("__") and not hasattr(Traced, name):
             setattr(Traced, name, _unsupported_attribute(name))
-    for name, ufunc in (_BINARY | _COMPARISONS).items():
+    for name, ufunc in (_BINARY | _COMPARISONS | _UNARY).items():
         fast = UFUNCS[ufunc].fast
         for cls in Traced.__subclasses__():
-            setattr(cls, f"__{name}__", getattr(fast[cls], "operator", fast[cls]))
+            setattr(cls, f"__{name}__", _operator(cls, name, fast))
         if name in _BINARY:
             setattr(Traced, f"__r{name}__", _reflected(fast))
             if name != "divmod":
                 setattr(Traced, f"__i{name}__", _inplace(fast, name))
-    for name, ufunc in _UNARY.items():
-        for cls in Traced.__subclasses__():
-            setattr(cls, f"__{name}__", UFUNCS[ufunc].fast[cls])
+
+
+def _operator(cls: type, name: str, fast: dict) -> Callable:
+    """An operator that makes its handler, and gives it its place, when it is first used: making all of them would add 12 ms to
+    `import dualgrad`."""
+
+    def method(*operands):
+        handler = getattr(fast[cls], "operator", fast[cls])
+        setattr(cls, f"__{name}__", handler)
+        return located(handler(*operands), _getframe(1))
+
+    return method
 
 
 def _reflected(fast: dict) -> Callable:
