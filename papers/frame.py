@@ -66,7 +66,8 @@ def main(
     progress, figure_type = _extras(parser)
     if picture is not None:
         _check_picture(parser, figure_type, picture)
-    readme = _readable_readme(parser, home / "README.md") if options.readme else None
+    if options.readme:
+        _readable_readme(parser, home / "README.md")
 
     cpu = time.process_time()
     findings = experiment(options.quick, progress)
@@ -85,9 +86,10 @@ def main(
         with whole(picture) as part:
             figure.savefig(part, format=picture.suffix[1:].lower())
         print(f"written: {picture}")
-    if readme is not None:
+    if options.readme:
         with whole(home / "README.md") as part:
-            part.write_text(with_table(readme, printed, about), encoding="utf-8")
+            text = _readable_readme(parser, home / "README.md")  # again: it may have been edited meanwhile
+            part.write_text(with_table(text, printed, about), encoding="utf-8")
         print(f"written: {home / 'README.md'}")
     return 0
 

@@ -8,6 +8,7 @@ An update transforms a tree of gradients into a tree of steps, and carries its m
 textbook optimizers are chains of a few such transformations, and the last one turns the step downhill:
 
     sgd      momentum                               -> scale_by_learning_rate
+    adagrad  scale_by_sum                           -> scale_by_learning_rate
     rmsprop  scale_by_rms -> momentum               -> scale_by_learning_rate
     adam     scale_by_adam                          -> scale_by_learning_rate
     adamw    scale_by_adam -> weight_decay          -> scale_by_learning_rate
@@ -108,6 +109,19 @@ def sgd(learning_rate: float | Schedule, momentum: float = 0.0, nesterov: bool =
     return chain(accumulate(momentum, nesterov), descent) if momentum else descent
 
 
+def adagrad(learning_rate: float | Schedule, eps: float = 1e-10) -> Optimizer:
+    """Steps divided by the root of the sum of all squared gradients so far (Duchi, Hazan, Singer 2011).
+
+        s <- s + g^2,    step = -learning_rate g / (sqrt s + eps)
+
+    >>> optimizer = adagrad(0.1, eps=0.0)
+    >>> first, state = optimizer.update(np.array([3.0]), optimizer.init(np.array([0.0])))
+    >>> first, optimizer.update(np.array([4.0]), state)[0].round(12)
+    (array([-0.1]), array([-0.08]))
+    """
+    return chain(scale_by_sum(eps), scale_by_learning_rate(learning_rate))
+
+
 def rmsprop(
     learning_rate: float | Schedule, decay: float = 0.99, eps: float = 1e-8, momentum: float = 0.0
 ) -> Optimizer:
@@ -196,6 +210,21 @@ def accumulate(momentum: float, nesterov: bool = False) -> Optimizer:
     return Optimizer(_zeros, update)
 
 
+def scale_by_sum(eps: float = 1e-10) -> Optimizer:
+    """g / (sqrt s + eps), with s <- s + |g|^2 from s = 0.
+
+    >>> root_of_sum = scale_by_sum(eps=0.0)
+    >>> root_of_sum.update(np.array([4.0]), root_of_sum.init(np.array([0.0])))
+    (array([1.]), array([16.]))
+    """
+
+    def update(gradient: Any, square: Any, params: Any = None) -> tuple[Any, Any]:
+        square = _remember(lambda s, q: s + q, square, _squared(gradient))
+        return tree.map(lambda g, s: g / (np.sqrt(s) + eps), gradient, square), square
+
+    return Optimizer(_zeros, update)
+
+
 def scale_by_rms(decay: float = 0.99, eps: float = 1e-8) -> Optimizer:
     """g / (sqrt s + eps), with s <- decay s + (1 - decay) |g|^2 from s = 0.
 
@@ -268,7 +297,8 @@ def clip_by_global_norm(max_norm: float) -> Optimizer:
     _check_positive("clip_by_global_norm", "max_norm", max_norm)
 
     def update(gradient: Any, state: tuple[()], params: Any = None) -> tuple[Any, tuple[()]]:
-        factor = max_norm / np.maximum(global_norm(gradient), max_norm)
+        norm = global_norm(gradient)
+        factor = np.minimum(max_norm / np.where(np.equal(norm, 0), 1.0, norm), 1.0)
         return tree.map(lambda g: _in_dtype_of(g, factor * g), gradient), state
 
     return Optimizer(_nothing, update)

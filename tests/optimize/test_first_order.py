@@ -9,6 +9,7 @@ from dualgrad import grad, tree
 from dualgrad.errors import ArgumentError
 from dualgrad.optimize import (
     accumulate,
+    adagrad,
     adam,
     adamw,
     apply_updates,
@@ -43,6 +44,10 @@ TORCH = {
     "sgd, L2": (
         chain(weight_decay(0.1), sgd(0.05, momentum=0.9)),
         [-0.15107766032550388, 0.018974033541074582, 0.23209597456749792, -0.02858433191760979],
+    ),
+    "adagrad": (
+        adagrad(0.1),
+        [2.10585096532658, -0.9302404498947002, 0.7510789495696526, 1.8950183893532686],
     ),
     "rmsprop": (
         rmsprop(0.01),
@@ -265,3 +270,9 @@ def test_a_schedule_counts_from_zero():
     for _ in range(3):
         _, state = optimizer.update(START, state)
     assert seen == [0, 1, 2]
+
+
+def test_an_infinite_norm_clips_nothing():
+    gradient = [np.array([3.0, 4.0]), np.array(0.0)]
+    clipped, _ = clip_by_global_norm(np.inf).update(gradient, ())
+    np.testing.assert_array_equal(clipped[0], gradient[0])
