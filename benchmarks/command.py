@@ -1,77 +1,33 @@
-"""The command line that every benchmark shares: choose suites, measure their cases, print the table, write JSON and plot.
+"""The command: choose suites, measure their cases, print the tables, write JSON, figures and RESULTS.md.
 
-A suite is a function from the peers installed to its cases.  What can be refused is refused before anything is measured,
-in one line, with exit status 2; files appear whole or not at all.
+What can be refused is refused before anything is measured, in one line; files appear whole or not at all.  The exit status is 0,
+1 if something could not be done, 2 if the arguments are wrong.
 """
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from measure import Case, DisagreementError, Result, machine, measure, rounds_of
-from peers import HINT, Peers, load
-from report import as_json, check_writable, draw, table, verdict, whole
+from machine import calibrate, calibration, described, machine, steadiness
+from measure import BenchmarkError, Case, Result, measure
+from peers import HINT, PACKAGES, installed
+from plot import draw
+from report import as_json, check_writable, table, verdict, whole
+from results import as_markdown, summaries
+from suites import SUITES, Suite
+from suites import found as located
+from workers import Worker, merged
 
-Suite = Callable[[Peers], Sequence[Case]]
+RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
 
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser that complains in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}\n")
-
-
-def main(description: str, suites: dict[str, Suite], stem: str, arguments: Sequence[str] | None = None) -> int:
-    """Measure the chosen suites and report; the exit status is 0, or 1 if something could not be done."""
-    parser = Parser(description=description)
-    parser.add_argument("suite", nargs="*", help=f"which to run, of {', '.join(suites)} (default: all)")
-    parser.add_argument("--quick", action="store_true", help="five rounds, not thirty: a look, not a measurement")
-    parser.add_argument("--json", type=Path, default=f"{stem}.json", metavar="PATH", help="all samples (default: %(default)s)")
-    parser.add_argument("--plot", type=Path, default=f"{stem}.png", metavar="PATH", help="the figure (default: %(default)s)")
-    options = parser.parse_args(arguments)
-    for name in options.suite:
-        if name not in suites:
-            parser.error(f"no suite {name!r}; there are {', '.join(suites)}")
-    figure_type = _figure_type()
-    for option, path in (("--json", options.json), ("--plot", options.plot)):
-        try:
-            check_writable(path)
-        except OSError as problem:
-            parser.error(f"{option} {path}: cannot be written ({problem.strerror})")
-    formats = figure_type().canvas.get_supported_filetypes() if figure_type else ()
-    if figure_type and options.plot.suffix[1:].lower() not in formats:
-        parser.error(f"--plot {options.plot}: the ending must be one of {', '.join(sorted(formats))}")
-
-    peers = load()
-    if peers.missing():
-        print(f"Left out, not installed: {', '.join(peers.missing())}. {HINT} brings them.")
-    cases = [case for name in dict.fromkeys(options.suite or suites) for case in suites[name](peers)]
-    about = {"benchmark": stem, "quick": options.quick, "started": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds")}
-    about["machine"] = machine()
-    try:
-        results = measure_all(cases, 5 if options.quick else 30)
-    except DisagreementError as problem:
-        print(f"{parser.prog}: {problem}", file=sys.stderr)
-        return 1
-
-    where = described(about["machine"])
-    print("\n".join([*where, "", table(results), "", LEGEND, "", verdict(results), *busy(about["machine"])]))
-    with whole(options.json) as part:
-        part.write_text(as_json(results, about), encoding="utf-8")
-    print(f"written: {options.json}")
-    if figure_type:
-        with whole(options.plot) as part:
-            draw(figure_type, part, results, where)
-        print(f"written: {options.plot}")
-    else:
-        print(f"No plot without matplotlib; {HINT} brings it.")
-    return 0
-
+FULL = 30, 10.0, 5  # rounds, unless a case takes so many seconds; but never fewer than this
+QUICK = 5, 1.0, 2
 
 LEGEND = (
     "The subject of a case is marked *.  `subject against it`: its median over (+: minus) that of the tool in this line, and\n"
@@ -79,42 +35,166 @@ LEGEND = (
 )
 
 
-def described(machine: dict[str, Any]) -> list[str]:
-    """The machine in one line, what is installed in another."""
-    facts = [value if name in ("processor", "system") else f"{name} {value}" for name, value in machine.items()]
-    split = list(machine).index("python")
-    return [", ".join(facts[:split]), ", ".join(facts[split:])]
+class RefusedError(Exception):
+    """Arguments that cannot be carried out."""
 
 
-def busy(machine: dict[str, Any]) -> list[str]:
-    """A warning, if something else was running when this began."""
-    load = machine.get("load average", 0.0)
-    text = f"The machine was busy: load average {load} at the start. Trust ratios, and least those of a wide interval."
-    return [text] if load > 0.5 else []
+def run(options: argparse.Namespace, prog: str) -> int:
+    """The whole of it."""
+    try:
+        chosen = check(options)
+        return report(options, chosen, *measure_all(options, chosen))
+    except RefusedError as problem:
+        print(f"{prog}: {problem}", file=sys.stderr)
+        return 2
+    except BenchmarkError as problem:
+        print(f"{prog}: {str(problem).rstrip('.')}. Nothing was written.", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{prog}: stopped; nothing was written.", file=sys.stderr)
+        return 130
 
 
-def measure_all(cases: Sequence[Case], rounds: int) -> list[Result]:
-    """Every case in turn, under a progress bar where tqdm is installed, with a line for each where it is not."""
-    results, bar = [], _progress_bar(sum(rounds_of(case, rounds) for case in cases))
-    for case in cases:
-        if bar is None:
-            print(f"measuring: {case.name}", file=sys.stderr, flush=True)
-            results.append(measure(case, rounds))
-        else:
-            bar.set_description(case.name)
-            results.append(measure(case, rounds, bar.update))
-    if bar is not None:
-        bar.close()
-    return results
+def check(options: argparse.Namespace) -> dict[str, Suite]:
+    """The chosen suites, if all that is asked for can be done."""
+    for name in options.suites:
+        if name not in SUITES:
+            raise RefusedError(f"no suite {name!r}; there are {', '.join(SUITES)}.")
+    chosen = {name: SUITES[name] for name in options.suites or SUITES}
+    if options.data is not None:
+        _check_folder(options.data)
+    written = [("--json", options.json)]
+    if figure_type := _figure_type():
+        formats = figure_type().canvas.get_supported_filetypes()
+        if options.plot.suffix[1:].lower() not in formats:
+            raise RefusedError(f"--plot {options.plot}: the ending must be one of {', '.join(sorted(formats))}.")
+        written += [("--plot", path) for path in figures(options.plot, chosen).values()]
+    if options.results:
+        written.append(("--results", RESULTS))
+    for option, path in written:
+        try:
+            check_writable(path)
+        except OSError as problem:
+            raise RefusedError(f"{option} {path}: cannot be written ({problem.strerror}).") from None
+    return chosen
 
 
-def _progress_bar(total: int) -> Any:
-    """tqdm's, or None if it is not installed."""
+def _check_folder(path: Path) -> None:
+    try:
+        next(path.iterdir(), None)
+    except OSError as problem:
+        raise RefusedError(f"--data {path}: cannot be read ({problem.strerror}).") from None
+
+
+def figures(path: Path, chosen: dict[str, Suite]) -> dict[str, Path]:
+    """Where the figure of each suite goes: `path` if it is the only one, else with its name before the ending."""
+    return {name: path if len(chosen) == 1 else path.with_name(f"{path.stem}-{name}{path.suffix}") for name in chosen}
+
+
+# ---- measuring -----------------------------------------------------------------------------------------------------
+
+
+def measure_all(options: argparse.Namespace, chosen: dict[str, Suite]) -> tuple[dict[str, list[Result]], dict[str, Any]]:
+    """The results of each suite, and about the run."""
+    there = installed() if options.peers else []
+    if absent := [name for name in PACKAGES if options.peers and name not in there]:
+        print(f"Left out, not installed: {', '.join(absent)}. {HINT} brings them.")
+    about = {
+        "quick": options.quick,
+        "peers": there,
+        "data": "generated" if options.data is None else options.data.name,
+        "started": datetime.datetime.now(datetime.UTC).isoformat("T", "seconds"),
+        "machine": machine(),
+    }
+    begun, speeds = time.monotonic(), [calibrate() for _ in range(5)]
+    found: dict[str, list[Result]] = {}
+    with contextlib.ExitStack() as stack:
+        workers = [Worker(name) for name in (None, *there)]
+        for worker in workers:
+            stack.callback(worker.close)
+        cases = {name: _cases(workers, name, suite, options) for name, suite in chosen.items()}
+        with _progress(sum(map(len, cases.values()))) as step:
+            for name in chosen:
+                found[name] = []
+                for case in cases[name]:
+                    step(f"{name}: {case.name}")
+                    found[name].append(measure(case, *(QUICK if options.quick else FULL)))
+                    speeds.append(calibrate())
+    about["seconds"] = round(time.monotonic() - begun)
+    about["calibration"] = calibration(speeds)
+    return found, about
+
+
+def _cases(workers: Sequence[Worker], name: str, suite: Suite, options: argparse.Namespace) -> list[Case]:
+    """Every worker builds the suite; a file it cannot read or make sense of is said in one line."""
+    given = {"quick": options.quick, "data": options.data}
+    try:
+        own, *others = [worker.cases(suite.cases, given) for worker in workers]
+    except OSError as problem:
+        raise BenchmarkError(f"{name}: {problem.filename}: cannot be read ({problem.strerror})") from None
+    return merged(own, others)
+
+
+@contextlib.contextmanager
+def _progress(total: int) -> Iterator[Callable[[str], None]]:
+    """A function that says what comes next: on tqdm's bar where it is installed, on a line of its own where it is not."""
     try:
         from tqdm import tqdm
     except ImportError:
-        return None
-    return tqdm(total=total, unit="round", dynamic_ncols=True)
+        yield lambda text: print(f"measuring: {text}", file=sys.stderr, flush=True)
+        return
+    with tqdm(total=total, unit="case", dynamic_ncols=True) as bar:
+        begun = False
+
+        def step(text: str) -> None:
+            nonlocal begun
+            bar.update(int(begun))
+            bar.set_description(text)
+            begun = True
+
+        yield step
+        bar.update(int(begun))
+
+
+# ---- reporting -----------------------------------------------------------------------------------------------------
+
+
+def report(options: argparse.Namespace, chosen: dict[str, Suite], found: dict[str, list[Result]], about: dict[str, Any]) -> int:
+    """Print the tables and write the files."""
+    where = described(about["machine"])
+    print("\n".join(where))
+    for name, results in found.items():
+        suite = chosen[name]
+        texts = [f"{name}: {suite.about}", *([table(results)] if suite.tabulated else []), *summaries(suite, results)]
+        print("\n" + "\n\n".join(texts))
+    everything = [result for results in found.values() for result in results]
+    print("\n".join(["", LEGEND, "", verdict(everything), steadiness(about)]))
+    with whole(options.json) as part:
+        part.write_text(as_json(about, found), encoding="utf-8")
+    print(f"written: {options.json}")
+    if figure_type := _figure_type():
+        for name, path in figures(options.plot, chosen).items():
+            _draw(figure_type, path, chosen[name], found[name], where)
+    else:
+        print(f"No figures without matplotlib; {HINT} brings it.")
+    if options.results:
+        shown = {}
+        for name, suite in chosen.items():
+            if figure_type and suite.figure:
+                shown[name] = RESULTS.with_name(f"{name}.png")
+                _draw(figure_type, shown[name], suite, found[name], where)
+        with whole(RESULTS) as part:
+            text = as_markdown(chosen, found, about, {name: path.name for name, path in shown.items()})
+            part.write_text(text, encoding="utf-8")
+        print(f"written: {RESULTS}")
+    return 0
+
+
+def _draw(figure_type: Any, path: Path, suite: Suite, results: Sequence[Result], where: Sequence[str]) -> None:
+    """The suite's own figure, or the one for all."""
+    with whole(path) as part:
+        (located(suite.figure) if suite.figure else draw)(figure_type, part, results, where)
+    print(f"written: {path}")
 
 
 def _figure_type() -> Any:

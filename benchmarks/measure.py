@@ -5,30 +5,32 @@
     comparison   median of the subject over (or minus) the median of another tool, with the interval that holds 95 % of it
                  when whole rounds are drawn again with replacement (the bootstrap; a round keeps its tools together)
 
-Before anything is measured all tools of a case must give the same answer.
+Before anything is measured all tools of a case must give the same answer.  What the first call costs (imports, compilation, caches)
+stands apart, and so does peak memory, which `Peak` measures.
 """
 from __future__ import annotations
 
-import gc
-import importlib.metadata
-import os
-import platform
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+import tracemalloc
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 
-class DisagreementError(Exception):
+class BenchmarkError(Exception):
+    """What ends a benchmark with one line that says why."""
+
+
+class DisagreementError(BenchmarkError):
     """Two tools of a case gave different answers, so their costs do not compare."""
 
 
 @dataclass(frozen=True)
 class Tool:
-    """One way to do what a case asks."""
+    """One way to do what a case asks.  An attribute `first` of the sampler, if there is one, is the cost of its first call."""
 
     name: str
     sample: Callable[[], float]
@@ -45,6 +47,9 @@ class Case:
     targets: dict[str, float] = field(default_factory=dict)  # name of the tool compared with -> limit
     difference: bool = False  # compare by difference, in the unit, and not by ratio
     rounds: int | None = None  # at most so many, where one sample is slow
+    seconds: float | None = None  # for at most so long, once there are rounds enough for an interval
+    note: str = ""  # why it stands where it stands: RESULTS.md prints it where the subject loses
+    tags: dict[str, Any] = field(default_factory=dict)  # sizes and the like, for a suite's own figure
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,7 @@ class Result:
 
     case: Case
     samples: dict[str, np.ndarray]
+    first: dict[str, float] = field(default_factory=dict)  # the first call, in the unit of the case, where it was timed
 
     @property
     def subject(self) -> str:
@@ -72,14 +78,23 @@ class Result:
 
     def compare(self, tool: str) -> Comparison:
         """The subject against a tool."""
+        return self.between(self.subject, tool)
+
+    def between(self, first: str, second: str) -> Comparison:
+        """One tool against another."""
         how = difference_of_medians if self.case.difference else ratio_of_medians
-        return how(self.samples[self.subject], self.samples[tool])
+        return how(self.samples[first], self.samples[second])
 
     def reached(self, tool: str) -> bool | None:
         """Is the target against this tool reached?  None if there is none, or the tool was not measured."""
         if tool not in self.case.targets or tool not in self.samples:
             return None
         return self.compare(tool).value <= self.case.targets[tool]
+
+
+def is_objective(tool: str) -> bool:
+    """Is this tool the function itself, measured for the ratio derivative / objective?"""
+    return tool.endswith(", objective")
 
 
 def ratio_of_medians(above: Any, below: Any) -> Comparison:
@@ -110,22 +125,26 @@ def _bootstrap(statistic: Callable, a: Any, b: Any, resamples: int = 2000) -> Co
 class Stopwatch:
     """Microseconds per call of `run` (or per one of its `operations`), from a loop of at least `at_least` seconds.
 
-    The first call finds out how many calls that takes, and warms up on the way.  `prepare` runs before the clock does.
+    The first call is timed apart, and those that follow find out how many calls that loop takes.  `prepare` runs before the
+    clock does.
     """
 
     def __init__(
         self, run: Callable[[], Any], operations: int = 1, prepare: Callable[[], Any] = lambda: None, at_least: float = 5e-3
     ) -> None:
         self.run, self.operations, self.prepare, self.at_least, self.calls = run, operations, prepare, at_least, 0
+        self.first: float | None = None
 
     def __call__(self) -> float:
         self.prepare()
-        if not self.calls:
-            self.run()
+        if self.calls:
+            elapsed = self._elapsed()
+        else:
             self.calls = 1
-            while self._elapsed() < self.at_least:
+            self.first = self._elapsed() / self.operations * 1e6
+            while (elapsed := self._elapsed()) < self.at_least:
                 self.calls *= 2
-        return self._elapsed() / self.calls / self.operations * 1e6
+        return elapsed / self.calls / self.operations * 1e6
 
     def _elapsed(self) -> float:
         run, calls = self.run, range(self.calls)
@@ -135,27 +154,59 @@ class Stopwatch:
         return time.perf_counter() - start
 
 
-def measure(case: Case, rounds: int, step: Callable[[], Any] = lambda: None) -> Result:
+class Peak:
+    """Megabytes that one call of `run` needs at most, as tracemalloc sees them: all of NumPy's, none of another library's."""
+
+    def __init__(self, run: Callable[[], Any]) -> None:
+        self.run = run
+
+    def __call__(self) -> float:
+        self.run()  # what the first call makes and keeps is not counted
+        tracemalloc.start()
+        try:
+            self.run()
+            return tracemalloc.get_traced_memory()[1] / 1e6
+        finally:
+            tracemalloc.stop()
+
+
+def timed(
+    name: str,
+    run: Callable[[], Any],
+    answer: Callable[[Any], Sequence[Any]] | None = None,
+    operations: int = 1,
+    prepare: Callable[[], Any] = lambda: None,
+) -> Tool:
+    """A tool whose samples are microseconds; `answer` makes arrays of what `run` returns, if they are to be compared."""
+    return Tool(name, Stopwatch(run, operations, prepare), None if answer is None else lambda: answer(run()))
+
+
+def single(result: Any) -> list[Any]:
+    """The answer that is one array."""
+    return [result]
+
+
+def measure(case: Case, rounds: int, seconds: float = np.inf, least: int = 5) -> Result:
     """Sample every tool once per round, after one round that does not count and the comparison of answers.
 
-    The order is drawn anew each round, and every sample starts with no garbage left over by another tool.
+    The order is drawn anew each round.  After the `least` number of rounds it stops when the case has taken so many seconds.
     """
+    first = {}
     for tool in case.tools:
         tool.sample()
+        if (cost := getattr(tool.sample, "first", None)) is not None:
+            first[tool.name] = cost
     check_answers(case)
     samples: dict[str, list[float]] = {tool.name: [] for tool in case.tools}
     order, shuffle = list(case.tools), random.Random(0).shuffle
-    gc.freeze()  # modules and inputs: what collecting garbage need not look at again
-    try:
-        for _ in range(rounds_of(case, rounds)):
-            shuffle(order)
-            for tool in order:
-                gc.collect()
-                samples[tool.name].append(tool.sample())
-            step()
-    finally:
-        gc.unfreeze()
-    return Result(case, {name: np.array(values) for name, values in samples.items()})
+    wanted, end = rounds_of(case, rounds), time.monotonic() + min(seconds, np.inf if case.seconds is None else case.seconds)
+    for done in range(wanted):
+        if done >= least and time.monotonic() > end:
+            break
+        shuffle(order)
+        for tool in order:
+            samples[tool.name].append(tool.sample())
+    return Result(case, {name: np.array(values) for name, values in samples.items()}, first)
 
 
 def rounds_of(case: Case, rounds: int) -> int:
@@ -177,33 +228,3 @@ def check_answers(case: Case) -> None:
             error = np.max(np.abs(one - other), initial=0.0) / np.max(np.abs(one), initial=1e-300)
             if not error <= 1e-8:
                 raise DisagreementError(f"{case.name}: array {k} from {name} is off that from {first} by {error:.1e} of its size.")
-
-
-def machine() -> dict[str, Any]:
-    """Where and with what this was measured: processor, system, load, versions of all that is installed."""
-    info: dict[str, Any] = {
-        "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "threads": os.environ.get("OPENBLAS_NUM_THREADS", "all"),
-        "system": platform.platform(terse=True),
-    }
-    if hasattr(os, "getloadavg"):
-        info["load average"] = round(os.getloadavg()[0], 2)
-    return info | {"python": platform.python_version()} | dict(_versions())
-
-
-def _versions() -> Iterator[tuple[str, str]]:
-    for package in ("dualgrad", "numpy", "scipy", "torch", "jax", "autograd"):
-        try:
-            yield package, importlib.metadata.version(package)
-        except ImportError:
-            continue
-
-
-def _processor() -> str:
-    """The name of the processor, as the system gives it."""
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()

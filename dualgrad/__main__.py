@@ -6,9 +6,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from dualgrad import demo
+from dualgrad import bench, demo
 
-COMMANDS = {"demo": demo}
+COMMANDS = {"demo": demo, "bench": bench}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

