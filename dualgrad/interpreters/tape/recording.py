@@ -268,14 +268,14 @@ def _share(ties: Callable | None) -> Callable:
 # are generated with the expressions of one primitive in place: flags tested and terms called at run time cost a third more.
 _BINARY = """
 def {name}(x, y):
-    if type(x) is Variable and type(y) is Variable and x.owner is y.owner:
+    if {own}type(y) is Variable and x.owner is y.owner:
         {shortcut}
         trace, p, q = x.owner, x.value, y.value
         z = {value}
         if z.dtype is not FLOAT64 and z.dtype.kind == "c":
             return complex_record(trace, x, y, p, q, x.index, y.index, z)
         record = pull_both, x.index, y.index, {both}, p.shape, q.shape
-    elif type(x) is Variable and (type(y) in PLAIN or outranks(x.owner, y)):
+    elif {own}(type(y) in PLAIN or outranks(x.owner, y)):
         {shortcut}
         trace, p = x.owner, x.value
         z = {value_left}
@@ -378,7 +378,8 @@ def _binary(primitive: Primitive) -> Callable:
         else f"pull_right, y.index, {residuals((-1, 0), _COPIED.format('x'), 'q')}, q.shape",
     }
     source = _PULLS.format(pull_first=pull(0), pull_second=pull(1))
-    source += _BINARY.format(name="fast", place="pass", **blanks) + _BINARY.format(name="operator", place=_PLACE, **blanks)
+    source += _BINARY.format(name="fast", own="type(x) is Variable and ", place="pass", **blanks)
+    source += _BINARY.format(name="operator", own="", place=_PLACE, **blanks)  # a method: x is a variable
     names: dict[str, Any] = dict(_GLOBALS)
     names |= {"primitive": primitive, "function": primitive.function, "shortcut": primitive.shortcut, "CONSTANT": CONSTANT}
     names |= {"slope0": slopes[0], "slope1": slopes[1], "share": _share(primitive.ties)}
