@@ -1,0 +1,229 @@
+"""Truncated Newton steps on the Gauss-Newton matrix train a deep autoencoder on which gradient descent is slow (Martens 2010).
+
+    q(p) = f + grad f.p + p.B p / 2,    B = G + lambda I,    G = J^T H_L J       minimized by conjugate gradients, B never formed
+    rho = (f(theta + p) - f(theta)) / (q(p) - q(0)):    lambda <- 3/2 lambda if rho < 1/4,    2/3 lambda if rho > 3/4      (4.1)
+    CG ends when i > k, phi(x_i) < 0 and (phi(x_i) - phi(x_(i-k))) / phi(x_i) < k epsilon,    k = max(10, i / 10)          (4.4)
+"""
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import xlogy
+
+from dualgrad import tree, value_and_grad
+from dualgrad.models import binary_cross_entropy, glorot_uniform, mlp, sigmoid
+from dualgrad.optimize import Optimizer, Solver, adam, apply_updates, hessian_free, sgd
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+import frame
+
+SIZES = (64, 32, 16, 8, 16, 32, 64)  # of the autoencoder: pixels, encoder, code, decoder, pixels
+EPSILON = 5e-4  # the progress of CG below which it ends
+BATCH = 100
+METHODS = {"SGD": lambda rate: sgd(rate, momentum=0.9), "Adam": adam}
+RATES = {"SGD": (0.3, 1.0, 3.0), "Adam": (0.003, 0.01, 0.03)}  # tried, the best in the middle, with all images and with batches
+
+initialize, model = mlp(SIZES, np.tanh, glorot_uniform)
+
+
+def f(theta: Any, images: Any) -> Any:
+    """The objective: the cross-entropy of pixels in [0, 1], a mean over pixels and images."""
+    return binary_cross_entropy(model(theta, images), images)
+
+
+def entropy(images: Any) -> float:
+    """What f cannot go below.  f above it is the Kullback-Leibler divergence of pixels and reconstruction."""
+    return float(-np.mean(xlogy(images, images) + xlogy(1 - images, 1 - images)))
+
+
+def squared_error(theta: Any, images: Any) -> float:
+    """Of a reconstruction, a sum over pixels, a mean over images."""
+    return float(np.mean(np.sum((sigmoid(model(theta, images)) - images) ** 2, axis=-1)))
+
+
+# ---- methods ---------------------------------------------------------------------------------------------------------
+# Each goes on for ever, and yields before each step theta, what it has spent, and lambda.  The unit is one evaluation of f, of
+# its gradient, or of a product G v, for all images; for a batch it is the part that the batch is.
+
+Steps = Iterator[tuple[Any, float, float]]
+
+
+def second_order(solver: Solver, theta: Any, images: Any) -> Steps:
+    state = solver.init(theta, images, images)
+    while solver.done(state) is None:
+        yield state.params, state.evaluations, state.radius
+        state = solver.update(state, images, images)
+
+
+def held(solver: Solver, damping: float) -> Solver:
+    """The same with lambda put back after each step."""
+    return solver._replace(update=lambda state, *data: replace(solver.update(state, *data), search=damping, radius=damping))
+
+
+def first_order(optimizer: Optimizer, theta: Any, images: Any, batch: int) -> Steps:
+    state, count, rng, spent = optimizer.init(theta), len(images), np.random.default_rng(1), 0.0
+    while True:
+        order = rng.permutation(count) if batch < count else np.arange(count)
+        for rows in np.split(order, count // batch):
+            yield theta, spent, np.nan
+            gradient = value_and_grad(f)(theta, images[rows])[1]
+            updates, state = optimizer.update(gradient, state, theta)
+            theta, spent = apply_updates(theta, updates), spent + batch / count
+
+
+# ---- the experiment --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Run:
+    """One method: what it spent, and where that brought it."""
+
+    name: str
+    spent: np.ndarray  # evaluations
+    seconds: np.ndarray  # of processor time
+    excess: np.ndarray  # f of all training images above their entropy
+    damping: np.ndarray  # lambda
+    squares: tuple[float, float]  # squared error at the end, of training and test images
+
+    @property
+    def end(self) -> float:
+        return float(self.excess[-1])
+
+
+@dataclass(frozen=True)
+class Findings:
+    budget: int  # evaluations
+    images: tuple[int, int]  # to train with, to test with
+    weights: int
+    longer: Run  # HF with twice the budget
+    adapted: dict[float, Run]  # HF by first lambda
+    fixed: dict[float, Run]  # HF by lambda, held
+    lengths: dict[int, Run]  # HF by iterations of CG, whatever the progress
+    whole: dict[str, list[Run]]  # first order, all images in each step
+    batches: dict[str, list[Run]]
+
+
+def experiment(quick: bool, progress: Any) -> Findings:
+    from sklearn.datasets import load_digits
+
+    images = np.random.default_rng(0).permutation(load_digits().data / 16)
+    count, budget = (200, 200) if quick else (1000, 500)
+    train, test, start = images[:count], images[count:], initialize(np.random.default_rng(0))
+    below = entropy(train)
+
+    def run(name: str, steps: Steps, limit: int = budget) -> Run:
+        """Up to `limit` evaluations; what is looked at on the way is not timed."""
+        rows, seconds, clock, theta = [], 0.0, time.process_time(), start
+        for there, spent, damping in steps:
+            seconds += time.process_time() - clock
+            if spent > limit:
+                break
+            theta = there
+            if not rows or spent >= rows[-1][0] + 4:
+                rows.append((spent, seconds, f(theta, train) - below, damping))
+            clock = time.process_time()
+        return Run(name, *np.array(rows).T, (squared_error(theta, train), squared_error(theta, test)))
+
+    def hf(name: str, damping: float = 1e-2, hold: bool = False, limit: int = budget, **settings: Any) -> Run:
+        solver = hessian_free(model, binary_cross_entropy, damping=damping, **{"progress": EPSILON, **settings})
+        return run(name, second_order(held(solver, damping) if hold else solver, start, train), limit)
+
+    def descents(batch: int, rates: dict) -> dict[str, list[Run]]:
+        todo = progress([(name, rate) for name in rates for rate in rates[name]], desc=f"first order, {batch} images a step")
+        runs = [run(name, first_order(METHODS[name](rate), start, train, batch)) for name, rate in todo]
+        return {name: [each for each in runs if each.name == name] for name in rates}
+
+    dampings, lengths = ([1e-1, 1e-2, 1e-5], [250]) if quick else ([1e-1, 1e-2, 1e-3, 1e-4, 1e-5], [10, 50, 250])
+    rates = {"SGD": (1.0,), "Adam": (0.01,)} if quick else RATES
+    return Findings(
+        budget,
+        (count, len(test)),
+        tree.ravel(start)[0].size,
+        hf("HF", limit=2 * budget),
+        {damping: hf(f"HF, lambda from {damping:g}", damping) for damping in progress(dampings, desc="HF, lambda adapted")},
+        {damping: hf(f"HF, lambda = {damping:g}", damping, hold=True) for damping in progress(dampings, desc="HF, lambda fixed")},
+        {k: hf(f"HF, {k} of CG", progress=0.0, cg_steps=k) for k in progress(lengths, desc="HF, CG of fixed length")},
+        descents(count, rates),
+        descents(BATCH, rates),
+    )
+
+
+# ---- what was found --------------------------------------------------------------------------------------------------
+
+
+def best(runs: list[Run]) -> Run:
+    """The lowest in the end, of several rates."""
+    return min(runs, key=lambda run: run.end)
+
+
+def hf_of(found: Findings) -> Run:
+    """HF with lambda adapted, from the best first one."""
+    return best(list(found.adapted.values()))
+
+
+def table(found: Findings) -> str:
+    header = ("autoencoder of digits", "paper", "above entropy", "evaluations", "seconds", "squared error", "of test images")
+    rows: list[tuple] = [header]
+
+    def row(name: str, paper: str, run: Run) -> None:
+        squares = [f"{error:.2f}" for error in run.squares]
+        rows.append((name, paper, f"{run.end:.4f}", f"{run.spent[-1]:.0f}", f"{run.seconds[-1]:.1f}", *squares))
+
+    for damping, run in found.adapted.items():
+        row(f"HF, lambda from {damping:g}", "fits" if run is hf_of(found) else "", run)
+    row("HF, twice the evaluations", "", found.longer)
+    for damping, run in found.fixed.items():
+        row(f"HF, lambda = {damping:g}", "", run)
+    for count, run in found.lengths.items():
+        row(f"HF, {count} iterations of CG", "", run)
+    for name, runs in found.whole.items():
+        row(f"{name}, all images a step", "underfits" if name == "SGD" else "", best(runs))
+    for name, runs in found.batches.items():
+        row(f"{name}, {BATCH} images a step", "", best(runs))
+    return frame.aligned(rows)
+
+
+def check(found: Findings) -> None:
+    hf, sgd_run, adam_run = hf_of(found), best(found.whole["SGD"]), best(found.whole["Adam"])
+    assert hf.end < 0.8 * sgd_run.end, f"HF ends at {hf.end:.4f}, gradient descent with momentum at {sgd_run.end:.4f}"
+    assert hf.end < adam_run.end, f"HF ends at {hf.end:.4f}, Adam on all images at {adam_run.end:.4f}"
+    assert hf.squares[1] < sgd_run.squares[1], f"on test images HF is at {hf.squares[1]:.2f}, descent at {sgd_run.squares[1]:.2f}"
+    for damping in (1e-1, 1e-2):
+        adapted, fixed = found.adapted[damping].end, found.fixed[damping].end
+        assert adapted < fixed, f"from lambda = {damping:g} adapting it gives {adapted:.4f}, holding it {fixed:.4f}"
+    longest = max(found.lengths)
+    assert hf.end < found.lengths[longest].end, f"{longest} iterations of CG are as good as stopping by progress"
+
+
+def draw(found: Findings, figure: Any) -> None:
+    sizes = "-".join(map(str, SIZES))
+    caption = f"cross-entropy of {found.images[0]} digits above their entropy; autoencoder {sizes}, {found.weights} weights"
+    frame.heading(figure, "Hessian-free optimization of a deep autoencoder", caption)
+    by_count, by_time, damping = frame.panels(figure, 3)
+    runs = [
+        ("HF", found.longer, frame.BLUE, "-"), ("SGD, all images", best(found.whole["SGD"]), frame.ORANGE, "-"),
+        ("Adam, all images", best(found.whole["Adam"]), frame.PURPLE, "-"),
+        (f"SGD, {BATCH} images", best(found.batches["SGD"]), frame.ORANGE, "--"),
+        (f"Adam, {BATCH} images", best(found.batches["Adam"]), frame.PURPLE, "--"),
+    ]  # fmt: skip
+    frame.style(by_count, "Against evaluations", "evaluations of f, its gradient or G v")
+    frame.style(by_time, "Against time", "seconds of processor time")
+    for name, run, colour, line in runs:
+        by_count.semilogy(run.spent, run.excess, line, color=colour, label=name)
+        by_time.semilogy(run.seconds, run.excess, line, color=colour)
+    by_count.set_xlim(0, found.budget)
+    frame.legend(by_count, loc="upper right")
+    frame.style(damping, "Damping: adapted or held", "first lambda")
+    for name, group, colour in (("adapted", found.adapted, frame.BLUE), ("held", found.fixed, frame.ORANGE)):
+        damping.loglog(list(group), [run.end for run in group.values()], "o-", color=colour, label=name)
+    frame.legend(damping, loc="lower right")
+
+
+if __name__ == "__main__":
+    sys.exit(frame.main(__doc__, experiment, table, check, draw, __file__))
