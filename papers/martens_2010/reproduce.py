@@ -222,7 +222,7 @@ def draw(found: Findings, figure: Any) -> None:
     frame.style(damping, "Damping: adapted or held", "first lambda")
     for name, group, colour in (("adapted", found.adapted, frame.BLUE), ("held", found.fixed, frame.ORANGE)):
         damping.loglog(list(group), [run.end for run in group.values()], "o-", color=colour, label=name)
-    frame.legend(damping, loc="lower right")
+    frame.legend(damping, loc="upper center")
 
 
 if __name__ == "__main__":
