@@ -313,8 +313,8 @@ def recorded_forward(call: Call) -> tuple:
 def _smaller(call: Call) -> tuple:
     """Reverse, or forward if that basis is not the larger one.
 
-    Measured over four families with n and m from 1 to 1000 (benchmarks, suite modes): m < n is the rule that picks the winner most
-    often, in 96 % of the cases, two within 10 % of each other counting as equal.
+    Measured over four families with n and m from 1 to 1000: m < n picks the winner most often.  benchmarks/RESULTS.md, section
+    modes, says how often, and what it costs where it does not.
     """
     part, _ = chosen(call.name, call.f, call.argnums, call.args)
     leaves, _, indices = active(call.name, part, f"argument {call.argnums}")
