@@ -1,4 +1,4 @@
-"""A layer's block of the Fisher matrix is nearly a Kronecker product, and so is its inverse (Martens & Grosse 2015).
+"""A layer's block of the Fisher matrix is approximated by a Kronecker product, and so is its inverse (Martens & Grosse 2015).
 
     z_l = W_l abar_(l-1),    abar = (a, 1),    a_l = tanh(z_l)
     F_l = E[abar abar^T kron g g^T] ~ A_(l-1) kron G_l,    A = E[abar abar^T],    G = E[g g^T],    g = d (-log p) / d z_l     (1)
@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -26,78 +27,63 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import frame
 
 SIZES = (16, 12, 10, 10)  # pixels of 4 by 4 images, two hidden layers, classes
-LAMBDA = 0.1  # in units of the mean of F's diagonal
-RATES = {"SGD": (0.1, 0.3, 1.0), "Adam": (0.003, 0.01, 0.03)}
+LAMBDAS = (0.001, 0.01, 0.1, 1.0)  # in units of the mean of F's diagonal
+RATES = {"SGD": (0.3, 1.0, 3.0), "Adam": (0.03, 0.1, 0.3)}  # the best of the full run is the middle one
+LONGER = 7  # steps of the first-order methods in the time of a step of K-FAC, or more
 
 initialize, model = mlp(SIZES, np.tanh, glorot_uniform)
+loss = lambda params, x, labels: cross_entropy(model(params, x), labels)  # the mean of -log p over the examples
+relative = lambda found, exact: float(np.linalg.norm(found - exact) / np.linalg.norm(exact))
+span = lambda values: f"{values.min():.2f} to {values.max():.2f}"
+linear = lambda layer, a: a @ layer["weight"] + layer["bias"]  # z
+with_one = lambda a: np.hstack([a, np.ones((len(a), 1))])  # abar, one row per example
 
 
-def loss(params: Any, x: Any, labels: Any) -> Any:
-    """The mean of -log p over the examples."""
-    return cross_entropy(model(params, x), labels)
-
-
-# ---- the factors -----------------------------------------------------------------------------------------------------
-
-
-def with_one(a: Any) -> Any:
-    """abar, one row per example."""
-    return np.hstack([a, np.ones((len(a), 1))])
-
-
-def factors(params: Any, x: Any) -> list[tuple[Any, Any]]:
+def factors(params: Any, x: Any, model: Any = model) -> list[tuple[Any, Any]]:
     """(A, G) of every layer."""
     p = softmax(model(params, x), axis=-1)
     curvature = p[:, :, np.newaxis] * (np.eye(p.shape[1]) - p[:, np.newaxis, :])
     found, a = [], x
     for k, layer in enumerate(params):
-        z = a @ layer["weight"] + layer["bias"]
-
-        def logits(z: Any, behind: Any = params[k + 1 :]) -> Any:
-            for layer in behind:
-                z = np.tanh(z) @ layer["weight"] + layer["bias"]
-            return z
-
+        logits = lambda z, behind=params[k + 1 :]: reduce(lambda z, after: linear(after, np.tanh(z)), behind, z)
+        z = linear(layer, a)
         B = vmap(jacobian(logits))(z)
-        A, G = with_one(a).T @ with_one(a) / len(x), np.einsum("nci,ncd,ndj->ij", B, curvature, B) / len(x)
-        found.append((A, G))
+        found.append((with_one(a).T @ with_one(a) / len(x), np.einsum("nci,ncd,ndj->ij", B, curvature, B) / len(x)))
         a = np.tanh(z)
     return found
 
 
-def compared(params: Any, x: Any, labels: Any) -> tuple[list[float], float, float]:
-    """(relative error of every block, what K-FAC's direction gains, what the gradient gains).
+def compared(params: Any, x: Any, labels: Any) -> tuple[list[float], np.ndarray]:
+    """The relative error of every block; and by measure, lambda and direction (K-FAC's, the gradient) what a direction d is worth.
 
-    Along d the quadratic m(p) = g.p + p.(F + lambda I) p / 2 falls by (g.d)^2 / (2 d.(F + lambda I) d) at most: the gain is that in
-    units of the most there is, along the exact natural gradient.
+    Measures: the cosine between d and the exact natural gradient (F + lambda I)^-1 g; and the gain, what the quadratic
+    g.p + p.(F + lambda I) p / 2 can fall by along d, (g.d)^2 / (2 d.(F + lambda I) d), in units of the most there is.
     """
     F = FisherOperator(model, params, x, likelihood="categorical").to_dense()
     g, _ = tree.ravel(grad(loss)(params, x, labels))
-    damping = LAMBDA * np.trace(F) / len(F)
-    B = F + damping * np.eye(g.size)
-    errors, parts, start = [], [], 0
-    for A, G in factors(params, x):
-        block = np.kron(A, G)
-        there = slice(start, start + len(block))
-        errors.append(float(np.linalg.norm(F[there, there] - block) / np.linalg.norm(F[there, there])))
-        parts.append(np.linalg.solve(block + damping * np.eye(len(block)), g[there]))
-        start += len(block)
+    blocks = [np.kron(A, G) for A, G in factors(params, x)]
+    ends = np.cumsum([len(block) for block in blocks])
+    there = [slice(end - len(block), end) for block, end in zip(blocks, ends, strict=True)]
+    errors = [relative(block, F[part, part]) for block, part in zip(blocks, there, strict=True)]
+    worth = np.empty((2, len(LAMBDAS), 2))
+    for k, damping in enumerate(np.trace(F) / len(F) * np.array(LAMBDAS)):
+        damped = F + damping * np.eye(len(F))
+        natural = np.linalg.solve(damped, g)
+        solved = [np.linalg.solve(b + damping * np.eye(len(b)), g[part]) for b, part in zip(blocks, there, strict=True)]
+        for j, d in enumerate((np.concatenate(solved), g)):
+            worth[0, k, j] = d @ natural / np.linalg.norm(d) / np.linalg.norm(natural)
+            worth[1, k, j] = (g @ d) ** 2 / (d @ damped @ d) / (g @ natural)
+    return errors, worth
 
-    def gain(d: Any) -> float:
-        return float((g @ d) ** 2 / (d @ B @ d) / (g @ np.linalg.solve(B, g)))
 
-    return errors, gain(np.concatenate(parts)), gain(g)
-
-
-def linear_error(x: Any) -> float:
-    """The same of one linear layer with Gaussian targets, where g does not depend on the inputs."""
+def linear_errors(x: Any) -> tuple[float, float]:
+    """The error for one linear layer: Gaussian targets, where g does not depend on the inputs; softmax, of one example."""
     init, apply = mlp((x.shape[1], 3))
-    F = FisherOperator(apply, init(np.random.default_rng(0)), x, likelihood="gaussian").to_dense()
-    block = np.kron(with_one(x).T @ with_one(x) / len(x), 2 / 3 * np.eye(3))
-    return float(np.linalg.norm(F - block) / np.linalg.norm(F))
-
-
-# ---- training --------------------------------------------------------------------------------------------------------
+    params = init(np.random.default_rng(0))
+    gaussian = FisherOperator(apply, params, x, likelihood="gaussian").to_dense()
+    one = FisherOperator(apply, params, x[:1], likelihood="categorical").to_dense()
+    A = with_one(x).T @ with_one(x) / len(x)
+    return relative(np.kron(A, 2 / 3 * np.eye(3)), gaussian), relative(np.kron(*factors(params, x[:1], apply)[0]), one)
 
 
 @dataclass(frozen=True)
@@ -105,16 +91,16 @@ class Run:
     name: str
     losses: np.ndarray  # before every step
     seconds: np.ndarray
+    passed: tuple = ()  # the parameters before every step
 
 
 @dataclass(frozen=True)
 class Findings:
-    steps: np.ndarray  # of training, at which was looked
+    steps: np.ndarray  # of training, at which was looked, the last that of the end
     errors: np.ndarray  # (looks, layers)
-    kfac_gain: np.ndarray
-    gradient_gain: np.ndarray
-    linear: float
-    runs: dict[str, Run]
+    worth: np.ndarray  # (looks, cosine and gain, LAMBDAS, K-FAC and the gradient)
+    single: tuple[float, float]  # errors of a single linear layer
+    runs: dict[str, Run]  # those of first order go on for LONGER
 
 
 def second_order(name: str, momentum: bool, params: Any, x: Any, labels: Any, steps: int) -> Run:
@@ -124,82 +110,88 @@ def second_order(name: str, momentum: bool, params: Any, x: Any, labels: Any, st
     return Run(name, np.array([step.value for step in result.history]), np.array(seconds))
 
 
-def first_order(name: str, optimizer: Any, params: Any, x: Any, labels: Any, steps: int, looks: list | None = None) -> Run:
-    state, losses, seconds, start = optimizer.init(params), [], [], time.process_time()
+def first_order(name: str, optimizer: Any, params: Any, x: Any, labels: Any, steps: int) -> Run:
+    state, losses, seconds, passed, start = optimizer.init(params), [], [], [], time.process_time()
     for _ in range(steps + 1):
-        if looks is not None:
-            looks.append(params)
+        passed.append(params)
         value, gradient = value_and_grad(loss)(params, x, labels)
         losses.append(float(value))
         seconds.append(time.process_time() - start)
         updates, state = optimizer.update(gradient, state, params)
         params = apply_updates(params, updates)
-    return Run(name, np.array(losses), np.array(seconds))
+    return Run(name, np.array(losses), np.array(seconds), tuple(passed))
 
 
 def experiment(quick: bool, progress: Any) -> Findings:
     from sklearn.datasets import load_digits
 
-    data = load_digits()
-    count, steps = (300, 40) if quick else (1000, 200)
-    x = (data.data.reshape(-1, 4, 2, 4, 2).mean((2, 4)).reshape(-1, 16) / 16)[:count]
-    labels, start = data.target[:count], initialize(np.random.default_rng(0))
+    (images, labels), (count, steps) = load_digits(return_X_y=True), (300, 40) if quick else (1000, 200)
+    x = (images.reshape(-1, 4, 2, 4, 2).mean((2, 4)).reshape(-1, 16) / 16)[:count]
+    labels, start = labels[:count], initialize(np.random.default_rng(0))
     make = {"SGD": lambda rate: sgd(rate, momentum=0.9), "Adam": adam}
-    runs = {
-        "K-FAC": second_order("K-FAC", True, start, x, labels, steps),
-        "K-FAC, no momentum": second_order("K-FAC, no momentum", False, start, x, labels, steps),
-    }
-    todo = [(name, rate) for name, rates in RATES.items() for rate in rates]
-    for name, rate in progress(todo, desc="first order"):
+    runs = {name: second_order(name, name == "K-FAC", start, x, labels, steps) for name in ("K-FAC", "K-FAC, no momentum")}
+    best: dict[str, float] = {}
+    for name, rate in progress([(name, rate) for name, rates in RATES.items() for rate in rates], desc="first order"):
         run = first_order(f"{name}, {rate:g}", make[name](rate), start, x, labels, steps)
         if name not in runs or run.losses[-1] < runs[name].losses[-1]:
-            runs[name] = run
-    passed: list = []
-    first_order("", make["Adam"](0.01), start, x, labels, steps, passed)
+            runs[name], best[name] = run, rate
+    for name, rate in best.items():
+        runs[name] = first_order(f"{name}, {rate:g}", make[name](rate), start, x, labels, LONGER * steps)
+    passed = first_order("", adam(0.01), start, x, labels, steps).passed
     at = np.linspace(0, steps, 4 if quick else 9).astype(int)
     found = [compared(passed[k], x, labels) for k in progress(at, desc="Fisher")]
-    errors, kfac_gain, gradient_gain = (np.array(column) for column in zip(*found, strict=True))
-    return Findings(at, errors, kfac_gain, gradient_gain, linear_error(x), runs)
+    errors, worth = (np.array(column) for column in zip(*found, strict=True))
+    return Findings(at, errors, worth, linear_errors(x), runs)
 
 
 def table(found: Findings) -> str:
-    rows: list[tuple] = [("K-FAC on 4 by 4 digits", "paper", "measured")]
-    rows += [("error of A kron G, one linear layer", "exact", f"{found.linear:.0e}")]
+    rows: list[tuple] = [("K-FAC on 4 by 4 digits", "paper", "K-FAC", "gradient", "K-FAC ahead")]
+    for what, error in zip(("Gaussian", "softmax, one example"), found.single, strict=True):
+        rows += [(f"error of A kron G, one linear layer, {what}", "exact", f"{error:.0e}", "", "")]
     for k, errors in enumerate(found.errors.T):
-        rows += [(f"error of A kron G, layer {k + 1}, over training", "", f"{errors.min():.2f} to {errors.max():.2f}")]
-    for name, gains in (("K-FAC", found.kfac_gain), ("the gradient", found.gradient_gain)):
-        rows += [(f"gain along {name}, of the natural gradient's", "", f"{gains.min():.2f} to {gains.max():.2f}")]
+        rows += [(f"error of A kron G, layer {k + 1}, over training", "", span(errors), "", "")]
+    for m, measure in enumerate(("cosine with", "gain, of that of")):
+        for value, (ours, plain) in zip(LAMBDAS, found.worth[:, m].transpose(1, 2, 0), strict=True):
+            row = f"{measure} the natural gradient, lambda = {value:g}"
+            rows += [(row, "", span(ours), span(plain), f"{np.sum(ours > plain)} of {len(ours)}")]
     for name, run in found.runs.items():
-        text = f"{run.losses[-1]:.1e} in {run.seconds[-1]:.1f} s"
-        rows += [(f"loss at the end, {name}", "", text)]
+        text = f"{run.losses[found.steps[-1]]:.1e}"
+        rows += [(f"loss after {found.steps[-1]} steps, {run.name}", "", *(("", text) if name in RATES else (text, "")), "")]
+    for name in RATES:
+        both = found.runs["K-FAC"], found.runs[name]
+        end = min(run.seconds[-1] for run in both)
+        losses = (f"{run.losses[run.seconds <= end][-1]:.1e}" for run in both)
+        rows += [(f"loss in the same time, {found.runs[name].name}", "", *losses, "")]
     return frame.aligned(rows)
 
 
 def check(found: Findings) -> None:
-    assert found.linear < 1e-10, f"of one linear layer A kron G is off by {found.linear:.1e}"
-    better = found.kfac_gain > found.gradient_gain
-    assert better.all(), f"K-FAC gains {found.kfac_gain}, the gradient {found.gradient_gain}"
+    assert max(found.single) < 1e-10, f"of one linear layer A kron G is off by {found.single}"
     assert found.errors.max() < 1, f"a block is off by {found.errors.max():.2f} of its norm"
-    ours = found.runs["K-FAC"].losses[-1]
+    for m, measure in enumerate(("cosine", "gain")):
+        ours, plain = found.worth[:, m, 0].T
+        assert (ours > plain).all(), f"at lambda = {LAMBDAS[0]} K-FAC's {measure} is {ours}, the gradient's {plain}"
+    ours = found.runs["K-FAC"].losses[found.steps[-1]]
     for name in RATES:
-        assert ours < found.runs[name].losses[-1], f"K-FAC ends at {ours:.2e}, {name} at {found.runs[name].losses[-1]:.2e}"
+        theirs = found.runs[name].losses[found.steps[-1]]
+        assert ours < theirs / 2, f"K-FAC is at {ours:.2e} after {found.steps[-1]} steps, {name} at {theirs:.2e}"
 
 
 def draw(found: Findings, figure: Any) -> None:
-    caption = "A kron G in place of each layer's block of the Fisher matrix; 4 by 4 digits"
-    frame.heading(figure, "Kronecker-factored curvature", caption)
+    frame.heading(figure, "Kronecker-factored curvature", "A kron G for each layer's block of the Fisher matrix; 4 by 4 digits")
     quality, by_step, by_time = frame.panels(figure, 3)
-    frame.style(quality, "Against the exact Fisher matrix", "step of training")
-    quality.plot(found.steps, found.kfac_gain, "o-", color=frame.BLUE, label="gain along K-FAC's direction")
-    quality.plot(found.steps, found.gradient_gain, "o-", color=frame.ORANGE, label="gain along the gradient")
-    quality.plot(found.steps, found.errors.mean(1), "s--", color=frame.MUTED, label="relative error of a block")
-    quality.set_ylim(0, 1.35)
-    frame.legend(quality, loc="upper right")
+    frame.style(quality, "Cosine with the exact natural gradient", "step of training (in the legend: lambda)")
+    for j, (name, colour) in enumerate((("K-FAC", frame.BLUE), ("gradient", frame.ORANGE))):
+        for k, line in ((0, "o-"), (2, "s--")):
+            label = f"{name}, {LAMBDAS[k]:g}"
+            quality.plot(found.steps, found.worth[:, 0, k, j], line, color=colour, markersize=4, label=label)
+    quality.set_ylim(0, 1.45)
+    frame.legend(quality, loc="upper left", ncols=2)
     colours = {"K-FAC": frame.BLUE, "K-FAC, no momentum": frame.GREEN, "SGD": frame.ORANGE, "Adam": frame.PURPLE}
     frame.style(by_step, "Loss by step", "step")
     frame.style(by_time, "Loss by time", "seconds of processor time")
     for name, run in found.runs.items():
-        by_step.semilogy(run.losses, color=colours[name], label=run.name)
+        by_step.semilogy(run.losses[: found.steps[-1] + 1], color=colours[name], label=run.name)
         by_time.semilogy(run.seconds, run.losses, color=colours[name])
     frame.legend(by_step, loc="lower left")
 
