@@ -30,6 +30,11 @@ class Traced(Value):
 
     __slots__ = ()
     __array_priority__ = 1000.0
+    ufuncs: dict[Any, Callable]  # ufunc -> handler(*args), of each subclass
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.ufuncs = _Handlers(cls)
     __hash__ = None  # type: ignore[assignment]
 
     # ---- what an interpreter provides -------------------------------------------------------------------------
@@ -52,21 +57,20 @@ class Traced(Value):
 
     # ---- NumPy's protocols ------------------------------------------------------------------------------------
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        entry = UFUNCS.get(ufunc)
-        if entry is None:
-            load_late_rules()
-            entry = UFUNCS.get(ufunc)
-            if entry is None:
-                raise errors.unsupported(ufunc)
+        fast = self.ufuncs[ufunc]
         if method == "__call__":
-            if not kwargs:
-                result = entry.fast[type(self)](*inputs)
-                if isinstance(result, Value):  # `located`, without the call
-                    frame = _getframe(1)
-                    result.code = frame.f_code
-                    result.instruction = frame.f_lasti
-                return result
-            return _ufunc_with_keywords(ufunc, entry, inputs, kwargs)
+            if kwargs:
+                return _ufunc_with_keywords(ufunc, UFUNCS[ufunc], inputs, kwargs)
+            if len(inputs) == 2:  # a call with a tuple of arguments takes longer
+                x, y = inputs
+                result = fast(x, y)
+            else:
+                result = fast(self) if len(inputs) == 1 else fast(*inputs)
+            if type(result) is type(self) or isinstance(result, Value):  # `located`, without the call
+                frame = _getframe(1)
+                result.code = frame.f_code
+                result.instruction = frame.f_lasti
+            return result
         front = REDUCTIONS.get((ufunc, method))
         if front is None:
             raise errors.unsupported(ufunc, f"its method {method!r} has no derivative rule")
@@ -331,6 +335,23 @@ def _ufunc_with_keywords(ufunc: Any, entry: Any, inputs: tuple, kwargs: dict) ->
     return tuple(finished) if isinstance(result, tuple) else finished[0]
 
 
+class _Handlers(dict):
+    """ufunc -> its handler for the values of one class, looked up on first use."""
+
+    __slots__ = ("cls",)
+
+    def __init__(self, cls: type) -> None:
+        self.cls = cls
+
+    def __missing__(self, ufunc: Any) -> Callable:
+        if ufunc not in UFUNCS:
+            load_late_rules()
+            if ufunc not in UFUNCS:
+                raise errors.unsupported(ufunc)
+        self[ufunc] = UFUNCS[ufunc].fast[self.cls]
+        return self[ufunc]
+
+
 # ---- operators ------------------------------------------------------------------------------------------------
 _BINARY = {
     "add": np.add, "sub": np.subtract, "mul": np.multiply, "truediv": np.true_divide, "floordiv": np.floor_divide,
@@ -355,6 +376,8 @@ def install_operators() -> None:
     for name in dir(np.ndarray):
         if not name.startswith("__") and not hasattr(Traced, name):
             setattr(Traced, name, _unsupported_attribute(name))
+    for cls in Traced.__subclasses__():
+        cls.ufuncs.clear()
     for name, ufunc in (_BINARY | _COMPARISONS | _UNARY).items():
         fast = UFUNCS[ufunc].fast
         for cls in Traced.__subclasses__():

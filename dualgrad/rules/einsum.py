@@ -10,6 +10,7 @@ and one primitive with one rule is closed under differentiation.
 """
 from __future__ import annotations
 
+import functools
 import math
 import string
 from collections import Counter
@@ -36,10 +37,12 @@ def _einsum(*operands: Any, optimize: Any = False, dtype: Any = None, order: str
     for keyword, given, neutral in (("order", order, "K"), ("casting", casting, "safe")):
         if given != neutral:
             raise errors.unknown_keyword(np.einsum, keyword)
+    optimize = tuple(optimize) if isinstance(optimize, list) else optimize
+    if isinstance(operands[0], str):
+        xs = [array(x) if dtype is None else array(x).astype(dtype) for x in operands[1:]]
+        return spelled(operands[0], xs, optimize)
     xs, inputs, output = _parsed(operands)
-    if dtype is not None:
-        xs = [x.astype(dtype) for x in xs]
-    return contract(xs, inputs, output, _hashable(optimize))
+    return contract(xs if dtype is None else [x.astype(dtype) for x in xs], inputs, output, optimize)
 
 
 @front(np.einsum_path)
@@ -47,10 +50,6 @@ def _einsum_path(*operands: Any, optimize: Any = "greedy", einsum_call: bool = F
     plain_path: Any = np.einsum_path
     shapes = [np.broadcast_to(0.0, x.shape) if isinstance(x, Traced) else x for x in operands]
     return plain_path(*shapes, optimize=optimize, einsum_call=einsum_call)
-
-
-def _hashable(optimize: Any) -> Any:
-    return tuple(optimize) if isinstance(optimize, list) else optimize
 
 
 # ---- reading the subscripts -------------------------------------------------------------------------------------------
@@ -106,6 +105,13 @@ def _spelled_out(term: Labels, ndim: int) -> Labels:
 # ---- normal form ------------------------------------------------------------------------------------------------------
 
 
+def spelled(subscripts: str, xs: Sequence[Any], optimize: Any) -> Any:
+    """np.einsum(subscripts, *xs) of arrays."""
+    if normal := _normal(subscripts, tuple([x.shape for x in xs])):
+        return einsum(*xs, subscripts=normal, optimize=optimize)
+    return contract(*_parsed((subscripts, *xs)), optimize)
+
+
 def contract(xs: Sequence[Any], inputs: Sequence[Labels], output: Labels, optimize: Any) -> Any:
     """The sum over all labels not in `output` of the product of the operands."""
     sizes: dict[Any, int] = {}
@@ -124,6 +130,20 @@ def contract(xs: Sequence[Any], inputs: Sequence[Labels], output: Labels, optimi
     names = dict(zip(sizes, string.ascii_letters, strict=False))
     terms = ["".join(names[label] for label in labels) for labels in (*(labels for _, labels in summed), output)]
     return einsum(*(x for x, _ in summed), subscripts=f"{','.join(terms[:-1])}->{terms[-1]}", optimize=optimize)
+
+
+@functools.lru_cache(4096)
+def _normal(subscripts: str, shapes: tuple) -> str | None:
+    """The subscripts of a call that is in normal form as it stands, None of another one."""
+    left, arrow, output = subscripts.replace(" ", "").partition("->")
+    terms = left.split(",")
+    counts = Counter(left.replace(",", "") + output)
+    sizes = {(label, n) for term, shape in zip(terms, shapes) for label, n in zip(term, shape)}
+    plain = arrow and "." not in subscripts and len(terms) == len(shapes) > 1 and len(sizes) == len(counts)
+    fits = plain and all(len(set(term)) == len(term) == len(shape) for term, shape in zip(terms, shapes))
+    if fits and len(set(output)) == len(output) and all(counts[label] > 1 for label in counts) and set(output) <= set(left):
+        return f"{left}->{output}"
+    return None
 
 
 def _reduced(x: Any, labels: Labels, sizes: dict[Any, int]) -> tuple[Any, Labels]:
@@ -159,8 +179,8 @@ def _transpose(g: Any, *xs: Any, subscripts: str, optimize: Any, operand: int) -
     lengths = {label: n for term, x in zip(terms, xs, strict=True) for label, n in zip(term, x.shape, strict=True)}
     optimize = optimize is not False or math.prod(lengths.values()) > _MANY
     given = [g if k == operand else x for k, x in enumerate(xs)]
-    inputs = [tuple(output if k == operand else term) for k, term in enumerate(terms)]
-    return contract(given, inputs, tuple(terms[operand]), optimize)
+    inputs = ",".join([output if k == operand else term for k, term in enumerate(terms)])
+    return spelled(f"{inputs}->{terms[operand]}", given, optimize)
 
 
 def _batch(primitive: Primitive, mapped: Any, *xs: Any, subscripts: str, optimize: Any) -> Any:
@@ -176,8 +196,28 @@ def _alike(k: int, m: int, static: dict) -> bool:
     return terms[k] == terms[m]
 
 
+@functools.lru_cache(4096)
+def _layout(subscripts: str) -> tuple | None:
+    """Of a product of two arrays without a sum: for each the order of its axes, and where they stand among those of the output."""
+    left, _, output = subscripts.partition("->")
+    terms = left.split(",")
+    if len(terms) != 2 or set(output) != set("".join(terms)):
+        return None
+    orders = tuple(tuple(term.index(label) for label in output if label in term) for term in terms)
+    return orders, tuple(tuple(slice(None) if label in term else None for label in output) for term in terms)
+
+
+def _product(*xs: Any, subscripts: str, optimize: Any) -> Any:
+    """np.einsum; without a sum it is one multiplication, which takes two thirds of the time."""
+    layout = _layout(subscripts)
+    if layout is None:
+        return np.einsum(subscripts, *xs, optimize=optimize)
+    x, y = [a.transpose(order)[index] for a, order, index in zip(xs, *layout, strict=True)]
+    return np.multiply(x, y)
+
+
 einsum = multilinear(
-    lambda *xs, subscripts, optimize: np.einsum(subscripts, *xs, optimize=optimize),
+    _product,
     _transpose,
     batch=_batch,
     alike=_alike,

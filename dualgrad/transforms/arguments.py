@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from dualgrad import errors, tree
+from dualgrad.core.memory import keep_freed_memory
 from dualgrad.core.primitive import Value
 
 
 def check_function(name: str, f: Any) -> None:
-    """The first argument of a transform is a function."""
+    """Every transform begins here: its first argument is a function."""
+    keep_freed_memory()
     if not callable(f):
         raise errors.ArgumentError(f"{name}: the first argument must be a function, not {errors.describe(f)}{errors.user_line()}.")
 

@@ -1,13 +1,15 @@
 """What a record does with a cotangent: pull(ct, g, record) adds (d out / d parent)^H g to ct[parent] for each parent.
 
 `contributions` is the clear version of all pulls, by kind of primitive, with supports; the lean ones for real elementwise and
-bilinear functions are made with their handlers in recording.py.  `pull.expand(record)` is the general form of any record:
-(primitive, parents, output or its aval, operands or their avals, static arguments).
+bilinear functions are made with their handlers in recording.py.  A record names its pull by a number in PULLS: a tuple of
+numbers and arrays is nothing that the garbage collector looks through, and with the function itself in it, looking through all
+records again and again was half the time of a long recording.
 """
 from __future__ import annotations
 
+import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,26 @@ from dualgrad.core import primitive as core
 from dualgrad.core.arrays import ONE, ZERO, conjugate, masked, real_like, through, unbroadcast
 from dualgrad.core.primitive import Aval
 from dualgrad.core.traced import components
+
+PULLS: list[Callable] = []
+_numbering = threading.Lock()
+
+
+def numbered(pull: Callable, expand: Callable) -> int:
+    """The number of a pull, made known.
+
+    expand(record) is the general form of its records: (primitive, parents, output or its aval, operands or their avals, static
+    arguments).
+    """
+    pull.expand = expand  # type: ignore[attr-defined]
+    with _numbering:
+        PULLS.append(pull)
+        return len(PULLS) - 1
+
+
+def expanded(record: tuple) -> tuple:
+    """The general form of a record."""
+    return PULLS[record[0]].expand(record)
 
 
 class Suspect(Exception):
@@ -47,8 +69,7 @@ def pull_constant(ct: list, g: Any, record: tuple) -> None:
     """A constant on the tape has no parents."""
 
 
-pull_constant.expand = lambda record: ("constant", (), None, (), {})  # type: ignore[attr-defined]
-CONSTANT = (pull_constant,)
+CONSTANT = (numbered(pull_constant, lambda record: ("constant", (), None, (), {})),)
 
 
 def pull_item(ct: list, g: Any, record: tuple) -> None:
@@ -59,7 +80,7 @@ def pull_item(ct: list, g: Any, record: tuple) -> None:
     ct[index][j] = g if ct[index][j] is None else ct[index][j] + g
 
 
-pull_item.expand = lambda record: (f"output {record[2]}", (record[1],), None, (None,), {})  # type: ignore[attr-defined]
+ITEM = numbered(pull_item, lambda record: (f"output {record[2]}", (record[1],), None, (None,), {}))
 
 
 def pull_general(ct: list, g: Any, record: tuple) -> None:
@@ -68,7 +89,7 @@ def pull_general(ct: list, g: Any, record: tuple) -> None:
         ct[i] = c if have is None else have + c
 
 
-pull_general.expand = lambda record: (record[2], record[1], record[3], record[4], record[5])  # type: ignore[attr-defined]
+GENERAL = numbered(pull_general, lambda record: (record[2], record[1], record[3], record[4], record[5]))
 
 
 def pull_linear(ct: list, g: Any, record: tuple) -> None:
@@ -102,7 +123,8 @@ def pull_part(ct: list, g: Any, record: tuple) -> None:
 
 
 _PLAIN = frozenset((np.ndarray, np.float64, np.float32))
-pull_part.expand = pull_linear.expand = lambda record: (record[2], (record[1],), None, (record[3],), record[4])  # type: ignore[attr-defined]
+_expand_linear = lambda record: (record[2], (record[1],), None, (record[3],), record[4])
+LINEAR, PART = numbered(pull_linear, _expand_linear), numbered(pull_part, _expand_linear)
 
 
 def contributions(record: tuple, g: Any, support: Any, careful: bool = True) -> list[tuple[int, Any, Any]]:
@@ -110,7 +132,7 @@ def contributions(record: tuple, g: Any, support: Any, careful: bool = True) -> 
 
     Without `careful` no support is made.
     """
-    primitive, parents, out, operands, static = record[0].expand(record)
+    primitive, parents, out, operands, static = expanded(record)
     kind = primitive.kind
     found: list[tuple[int, Any, Any]] = []
     if kind in ("elementwise", "select"):

@@ -5,6 +5,7 @@ lean handlers with one path per operand pattern (both on the tape, the left, the
 """
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,7 +18,7 @@ from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Aval, Primitive, Value, bind
 from dualgrad.core.splitting import split
 from dualgrad.core.traced import Traced, escaped, located
-from dualgrad.interpreters.tape.pulls import CONSTANT, pull_general, pull_item, pull_linear, pull_part, sound
+from dualgrad.interpreters.tape.pulls import CONSTANT, GENERAL, ITEM, LINEAR, PART, numbered, sound
 
 _getframe = sys._getframe
 _ndarray = np.ndarray
@@ -46,21 +47,23 @@ class Variable(Traced):
 
     __slots__ = ()
 
-    def __init__(self, trace: Any, value: Any, index: int, code: Any = None, instruction: int = 0) -> None:
-        self.owner = trace  # one statement each: a tuple assignment is slower
-        self.value = value
-        self.index = index
-        self.code = code
-        self.instruction = instruction
-        self.square = None
-
     @classmethod
     def specialize(cls, primitive: Primitive) -> tuple[Callable, Callable]:
         return _specialize(primitive)
 
     def lift(self, constant: Any) -> Variable:
         self.owner.records.append(CONSTANT)
-        return Variable(self.owner, constant, len(self.owner.records) - 1)
+        return variable(self.owner, constant, len(self.owner.records) - 1)
+
+
+def variable(trace: Any, value: Any, index: int) -> Variable:
+    """A variable of a tape; without an __init__ to call it is made in half the time."""
+    out = Variable()
+    out.owner = trace  # one statement each: a tuple assignment is slower
+    out.value = value
+    out.index = index
+    out.square = None
+    return out
 
 
 def _outranks(trace: Any, value: Any) -> bool:
@@ -121,12 +124,12 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
                 if accumulates and not isinstance(value, Value):
                     if trace.totals is None:
                         trace.totals = {}
-                    trace.records.append((pull_part, x.index, primitive, aval, static, trace.totals))
+                    trace.records.append((PART, x.index, primitive, aval, static, trace.totals))
                 else:
-                    trace.records.append((pull_linear, x.index, primitive, aval, static))
+                    trace.records.append((LINEAR, x.index, primitive, aval, static))
             except _Escaped:
                 raise escaped(x) from None
-            return Variable(trace, out, len(trace.records) - 1)
+            return variable(trace, out, len(trace.records) - 1)
 
     def fallback(*args: Any) -> Any:
         return located(bind(primitive, args, {}), _getframe(1))
@@ -163,17 +166,17 @@ def _record(trace: Any, primitive: Any, parents: tuple, residual: Any, operands:
     if not primitive.registered:
         trace.foreign = True
     records = trace.records
-    records.append((pull_general, parents, primitive, residual, operands, static))
+    records.append((GENERAL, parents, primitive, residual, operands, static))
     index = len(records) - 1
     if not primitive.multiple:
-        return Variable(trace, out, index)
+        return variable(trace, out, index)
     outputs = []
     for j, value in enumerate(out):
         if value is None or value.dtype.kind not in "fc":
             outputs.append(value)
             continue
-        records.append((pull_item, index, j, len(out)))
-        outputs.append(Variable(trace, value, len(records) - 1))
+        records.append((ITEM, index, j, len(out)))
+        outputs.append(variable(trace, value, len(records) - 1))
     return tuple(outputs)
 
 
@@ -204,41 +207,92 @@ def _kept(primitive: Primitive, parents: Sequence[int], count: int) -> tuple[boo
     return flags[0], flags[1:]
 
 
+# What the handlers below have in common.  They are generated with the expressions of one primitive in place: flags tested and terms
+# called at run time cost a third more.  An operator notes where it was called; for `fast` NumPy's protocol does it.
+_MADE = """    {mark}
+    records = trace.records
+    try:
+        records.append(record)
+    except Escaped:
+        raise escaped({operands}) from None
+    out = Variable()
+    out.owner = trace
+    out.value = z
+    out.index = len(records) - 1
+    out.square = None
+    {place}
+    return out
+"""
+_PLACE = """frame = getframe(1)
+    out.code = frame.f_code
+    out.instruction = frame.f_lasti"""
+_ACCUMULATE = """have = ct[{index}]
+    ct[{index}] = c if have is None else have + c"""
+_IF_COMPLEX = """if z.dtype is not FLOAT64 and z.dtype.kind == "c":
+            return complex_record(trace, [{operands}], [{values}], [{indices}], z)"""
+_GLOBALS = {
+    "Variable": Variable, "FLOAT64": _FLOAT64, "PLAIN": _PLAIN, "NUMBERS": _NUMBERS, "ndarray": _ndarray, "Escaped": _Escaped,
+    "outranks": _outranks, "located": located, "bind": bind, "getframe": _getframe, "escaped": escaped, "snapshot": snapshot,
+    "product": product, "unbroadcast": unbroadcast, "sound": sound, "CONSTANT": CONSTANT,
+    "aval": lambda x: _new_aval(Aval, (x.shape, x.dtype)),
+}  # fmt: skip
+
+
+def _compiled(primitive: Primitive, source: str, **names: Any) -> dict[str, Any]:
+    """The namespace of generated source, in which one primitive is known."""
+
+    def complex_record(trace: Any, operands: list, values: list, indices: list, z: Any) -> Any:
+        if not trace.alive:
+            raise escaped(*operands)
+        return record_general(trace, primitive, indices, values, z, {})
+
+    space: dict[str, Any] = _GLOBALS | names
+    space |= {"primitive": primitive, "function": primitive.function, "shortcut": primitive.shortcut}
+    space["complex_record"] = complex_record
+    exec(compile(source, f"{__file__}, {primitive.name}", "exec"), space)  # this file: a frame of the library
+    space["fast"].lean = True  # it handles whatever `bind` finds a variable to be the newest value of
+    space["fast"].operator = space["operator"]
+    return space
+
+
+# ---- functions of one operand -----------------------------------------------------------------------------------------
+_UNARY = """
+def {name}(x):
+    {shortcut}
+    trace, p = x.owner, x.value
+    z = function(p)
+    {if_complex}
+    record = PULL, x.index, {residuals}
+"""
+_UNARY_PULL = """
+def pull(ct, g, record):
+    _, i, z, x = record
+    c = {term}
+    {accumulate}
+"""
+
+
+@functools.cache
 def _unary(primitive: Primitive) -> Callable:
     """fast(x) of an elementwise function of one real argument."""
-    function, slope = primitive.function, primitive.slopes[0]  # type: ignore[index]
+    slope = primitive.slopes[0]  # type: ignore[index]
     keep_out, (keep_x,) = _kept(primitive, (0,), 1)
-    unit, shortcut = slope is ONE, primitive.shortcut
+    term = "g" if slope is ONE else "product(g, slope(z, x))"
+    source = _UNARY_PULL.format(term=term, accumulate=_ACCUMULATE.format(index="i"))
+    for name, place in (("fast", "pass"), ("operator", _PLACE)):
+        source += _UNARY.format(
+            name=name,
+            shortcut="pass" if primitive.shortcut is None else _SHORTCUT.format(operands="x"),
+            if_complex=_IF_COMPLEX.format(operands="x", values="p", indices="x.index"),
+            residuals=f"{'z' if keep_out else 'None'}, {'p' if keep_x else 'None'}",
+        )
+        source += _MADE.format(mark="pass" if slope is ONE else "trace.curved = True", operands="x", place=place)
+    space = _compiled(primitive, source, slope=slope)
+    space["PULL"] = numbered(space["pull"], lambda r: (primitive, (r[1],), r[2], (r[3],), {}))
+    return space["fast"]
 
-    def pull(ct: list, g: Any, record: tuple) -> None:
-        _, i, z, x = record
-        if not unit:
-            g = product(g, slope(z, x))
-        c = ct[i]
-        ct[i] = g if c is None else c + g
 
-    pull.expand = lambda record: (primitive, (record[1],), record[2], (record[3],), {})  # type: ignore[attr-defined]
-
-    def fast(x: Any) -> Any:
-        trace, value = x.owner, x.value
-        if shortcut is not None and x.square is not None:
-            return located(shortcut(x), _getframe(1))
-        z = function(value)
-        if z.dtype is not _FLOAT64 and z.dtype.kind == "c":
-            if not trace.alive:
-                raise escaped(x)
-            return record_general(trace, primitive, (x.index,), [value], z, {})
-        records = trace.records
-        if not unit:
-            trace.curved = True
-        try:
-            records.append((pull, x.index, z if keep_out else None, value if keep_x else None))
-        except _Escaped:
-            raise escaped(x) from None
-        frame = _getframe(1)
-        return Variable(trace, z, len(records) - 1, frame.f_code, frame.f_lasti)
-
-    return fast
+# ---- functions of two operands ----------------------------------------------------------------------------------------
 
 
 def _elementwise_terms(primitive: Primitive) -> list[str | None]:
@@ -264,80 +318,45 @@ def _share(ties: Callable | None) -> Callable:
     return share
 
 
-# The handler of a broadcasting function of two real arguments, with one path per operand pattern, and what its records do.  They
-# are generated with the expressions of one primitive in place: flags tested and terms called at run time cost a third more.
+# One path per operand pattern: both on the tape, the left, the right.  Where nothing is stretched a pull needs no shapes.
 _BINARY = """
 def {name}(x, y):
     if {own}type(y) is Variable and x.owner is y.owner:
         {shortcut}
         trace, p, q = x.owner, x.value, y.value
         z = {value}
-        if z.dtype is not FLOAT64 and z.dtype.kind == "c":
-            return complex_record(trace, x, y, p, q, x.index, y.index, z)
-        record = pull_both, x.index, y.index, {both}, p.shape, q.shape
+        {if_complex_both}
+        {both}
     elif {own}(type(y) in PLAIN or outranks(x.owner, y)):
         {shortcut}
         trace, p = x.owner, x.value
         z = {value_left}
-        if z.dtype is not FLOAT64 and z.dtype.kind == "c":
-            return complex_record(trace, x, y, p, y, x.index, -1, z)
-        record = {left}
+        {if_complex_left}
+        {left}
     elif type(y) is Variable and (type(x) in PLAIN or outranks(y.owner, x)):
         trace, q = y.owner, y.value
         z = function(x, q)
-        if z.dtype is not FLOAT64 and z.dtype.kind == "c":
-            return complex_record(trace, x, y, x, q, -1, y.index, z)
-        record = {right}
+        {if_complex_right}
+        {right}
     else:
         return located(bind(primitive, (x, y), {{}}), getframe(1))
-    {mark}
-    records = trace.records
-    try:
-        records.append(record)
-    except Escaped:
-        raise escaped(x, y) from None
-    out = new(Variable)
-    out.owner = trace
-    out.value = z
-    out.index = len(records) - 1
-    out.square = None
-    {place}
-    return out
 """
-_PLACE = """frame = getframe(1)
-    out.code = frame.f_code
-    out.instruction = frame.f_lasti"""
-_PULLS = """
-def pull_both(ct, g, record):
-    _, i, j, z, x, y, shape, other = record
-    {pull_first}
-    {pull_second}
-
-def pull_left(ct, g, record):
-    _, i, z, x, y, shape = record
-    {pull_first}
-
-def pull_right(ct, g, record):
-    _, j, z, x, y, other = record
-    {pull_second}
-"""
-_PULL = """c = {term}
-    if c.shape != {shape}:
-        c = unbroadcast(c, {shape})
-    {finish}
-    have = ct[{index}]
-    ct[{index}] = c if have is None else have + c"""
-_SHORTCUT = """if x.square is not None and (z := shortcut(x, y)) is not None:
+_SHORTCUT = """if x.square is not None and (z := shortcut({operands})) is not None:
             return located(z, getframe(1))"""
-_COPIED = "{0} if type({0}) in NUMBERS else {0}.copy() if type({0}) is ndarray else snapshot({0})"
-_GLOBALS = {
-    "Variable": Variable, "FLOAT64": _FLOAT64, "PLAIN": _PLAIN, "NUMBERS": _NUMBERS, "ndarray": _ndarray, "Escaped": _Escaped,
-    "outranks": _outranks, "located": located, "bind": bind, "getframe": _getframe, "escaped": escaped, "new": object.__new__,
-    "snapshot": snapshot, "product": product, "unbroadcast": unbroadcast, "sound": sound,
-    "aval": lambda x: _new_aval(Aval, (x.shape, x.dtype)),
-}  # fmt: skip
+_COPY = """if type({0}) not in NUMBERS:
+            {0} = {0}.copy() if type({0}) is ndarray else snapshot({0})
+        """
+_PULL = """
+def pull_{name}(ct, g, record):
+    _, {parents}, z, x, y{shapes} = record
+    {contributions}
+"""
+_STRETCHED = """if c.shape != {shape}:
+        c = unbroadcast(c, {shape})
+    """
 
 
+@functools.cache
 def _binary(primitive: Primitive) -> Callable:
     """fast(x, y) of a broadcasting function of two real arguments.
 
@@ -347,6 +366,14 @@ def _binary(primitive: Primitive) -> Callable:
     terms = ["slope0(g, x, y)", "slope1(g, x, y)"] if bilinear else _elementwise_terms(primitive)
     slopes: Any = primitive.transpose if bilinear else primitive.weights or primitive.slopes
 
+    def contribution(k: int, stretched: bool) -> str:
+        """Statements that add its cotangent to that of operand k."""
+        if terms[k] is None:
+            return "pass"
+        sum_up = _STRETCHED.format(shape=("shape", "other")[k]) if stretched else ""
+        negate = "c = -c\n    " if slopes[k] is MINUS_ONE else ""  # last: what has been summed is smaller
+        return f"c = {terms[k]}\n    {sum_up}{negate}" + _ACCUMULATE.format(index="ij"[k])
+
     def residuals(pattern: tuple[int, int], x: str, y: str) -> str:
         """What the rules of the operands on the tape read of z, x and y; a bilinear function's own operand as its aval."""
         out, kept = _kept(primitive, pattern, 2)
@@ -354,50 +381,62 @@ def _binary(primitive: Primitive) -> Callable:
         x, y = (name if keep else instead for name, keep, instead in zip((x, y), kept, spared, strict=True))
         return f"{'z' if out else 'None'}, {x}, {y}"
 
+    def recorded(name: str, operands: tuple[int, ...], kept: str, other: str = "") -> str:
+        """Statements that make the record, with the shapes of the operands on the tape if one was stretched."""
+        if len(operands) == 1 and terms[operands[0]] is None:
+            return "record = CONSTANT"
+        copy = _COPY.format(other) if other and other in kept.split(", ") else ""
+        rest = ", ".join([*(f"{'xy'[k]}.index" for k in operands), kept])
+        shapes = [f"({s} := {p}.shape)" for s, p in [("s", "p"), ("t", "q")] if "pq".index(p) in operands]
+        if bilinear:
+            return f"{copy}record = {name}_STRETCHED, {rest}, {', '.join(shapes)}"
+        known = f"type({other}) in NUMBERS or " if other else ""
+        stretched = f"{name}_STRETCHED, {rest}, {', '.join('st'[k] for k in operands)}"
+        return f"{copy}record = ({name}, {rest}) if {known}{' == '.join([*shapes, 'z.shape'])} else ({stretched})"
+
     curves = primitive.kind == "elementwise" and any(slope not in (ONE, MINUS_ONE, ZERO) for slope in primitive.slopes)  # type: ignore[union-attr]
     selects = "if trace.curved:\n        trace.exposed = True" if primitive.kind == "select" else "pass"
-
-    def pull(k: int) -> str:
-        if terms[k] is None:
-            return "pass"
-        finish = "c = -c" if slopes[k] is MINUS_ONE else "pass"  # last: what has been summed is smaller
-        return _PULL.format(term=terms[k], shape=("shape", "other")[k], finish=finish, index="ij"[k])
-
     symbol = getattr(primitive.function, "symbol", None)
     blanks = {
         "value": "function(p, q)" if symbol is None else f"p {symbol} q",
         "value_left": "function(p, y)" if symbol is None else f"p {symbol} y",
-        "shortcut": "pass" if primitive.shortcut is None else _SHORTCUT,
-        "mark": "trace.curved = True" if curves else selects,
-        "both": residuals((0, 0), "p", "q"),
-        "left": "CONSTANT"
-        if terms[0] is None
-        else f"pull_left, x.index, {residuals((0, -1), 'p', _COPIED.format('y'))}, p.shape",
-        "right": "CONSTANT"
-        if terms[1] is None
-        else f"pull_right, y.index, {residuals((-1, 0), _COPIED.format('x'), 'q')}, q.shape",
+        "shortcut": "pass" if primitive.shortcut is None else _SHORTCUT.format(operands="x, y"),
+        "if_complex_both": _IF_COMPLEX.format(operands="x, y", values="p, q", indices="x.index, y.index"),
+        "if_complex_left": _IF_COMPLEX.format(operands="x, y", values="p, y", indices="x.index, -1"),
+        "if_complex_right": _IF_COMPLEX.format(operands="x, y", values="x, q", indices="-1, y.index"),
+        "both": recorded("BOTH", (0, 1), residuals((0, 0), "p", "q")),
+        "left": recorded("LEFT", (0,), residuals((0, -1), "p", "y"), "y"),
+        "right": recorded("RIGHT", (1,), residuals((-1, 0), "x", "q"), "x"),
     }
-    source = _PULLS.format(pull_first=pull(0), pull_second=pull(1))
-    source += _BINARY.format(name="fast", own="type(x) is Variable and ", place="pass", **blanks)
-    source += _BINARY.format(name="operator", own="", place=_PLACE, **blanks)  # a method: x is a variable
-    names: dict[str, Any] = dict(_GLOBALS)
-    names |= {"primitive": primitive, "function": primitive.function, "shortcut": primitive.shortcut, "CONSTANT": CONSTANT}
-    names |= {"slope0": slopes[0], "slope1": slopes[1], "share": _share(primitive.ties)}
+    source = ""
+    for name, operands in _PATTERNS.items():
+        for stretched in (False, True):
+            source += _PULL.format(
+                name=name + ("_STRETCHED" if stretched else ""),
+                parents=", ".join("ij"[k] for k in operands),
+                shapes="".join(f", {('shape', 'other')[k]}" for k in operands) if stretched else "",
+                contributions="\n    ".join(contribution(k, stretched) for k in operands),
+            )
+    for name, own, place in (("fast", "type(x) is Variable and ", "pass"), ("operator", "", _PLACE)):  # a method: x is a variable
+        source += _BINARY.format(name=name, own=own, **blanks)
+        source += _MADE.format(mark="trace.curved = True" if curves else selects, operands="x, y", place=place)
+    space = _compiled(primitive, source, slope0=slopes[0], slope1=slopes[1], share=_share(primitive.ties))
+    for name, operands in _PATTERNS.items():
+        for pull in (name, f"{name}_STRETCHED"):
+            space[pull] = numbered(space[f"pull_{pull}"], functools.partial(_expanded, primitive, operands))
+    return space["fast"]
 
-    def complex_record(trace: Any, x: Any, y: Any, x_value: Any, y_value: Any, i: int, j: int, z: Any) -> Any:
-        if not trace.alive:
-            raise escaped(x, y)
-        return record_general(trace, primitive, (i, j), [x_value, y_value], z, {})
 
-    names["complex_record"] = complex_record
-    exec(compile(source, f"{__file__}, {primitive.name}", "exec"), names)  # this file: a frame of the library
+_PATTERNS = {"BOTH": (0, 1), "LEFT": (0,), "RIGHT": (1,)}  # which operands are on the tape
 
-    def operand(value: Any, shape: tuple) -> Any:  # dtype is real here, or the general path would have been taken
-        return Aval(shape, _FLOAT64) if value is None else value
 
-    names["pull_both"].expand = lambda r: (primitive, (r[1], r[2]), r[3], (operand(r[4], r[6]), operand(r[5], r[7])), {})
-    names["pull_left"].expand = lambda r: (primitive, (r[1], -1), r[2], (operand(r[3], r[5]), r[4]), {})
-    names["pull_right"].expand = lambda r: (primitive, (-1, r[1]), r[2], (r[3], operand(r[4], r[5])), {})
-    names["fast"].lean = True  # it handles whatever `bind` finds a variable to be the newest value of
-    names["fast"].operator = names["operator"]  # notes where it was called, which NumPy's protocol does for the other
-    return names["fast"]
+def _expanded(primitive: Primitive, on_tape: tuple[int, ...], record: tuple) -> tuple:
+    """The general form of the record of a function of two operands."""
+    end = 1 + len(on_tape)
+    indices, out, operands = record[1:end], record[end], list(record[end + 1 : end + 3])
+    parents = [-1, -1]
+    for k, index, shape in zip(on_tape, indices, record[end + 3 :] or (None,) * len(on_tape), strict=True):
+        parents[k] = index
+        if operands[k] is None and shape is not None:  # dtype is real here, or the general path would have been taken
+            operands[k] = Aval(shape, _FLOAT64)
+    return primitive, tuple(parents), out, tuple(operands), {}

@@ -20,7 +20,7 @@ from dualgrad.core.arrays import SOLE, quietly, union
 from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Value
 from dualgrad.core.splitting import settled
-from dualgrad.interpreters.tape.pulls import Suspect, contributions, has_nan, pull_constant, pull_item
+from dualgrad.interpreters.tape.pulls import CONSTANT, ITEM, PULLS, Suspect, contributions, expanded, has_nan, numbered
 from dualgrad.interpreters.tape.recording import Variable
 
 _getrefcount = sys.getrefcount
@@ -92,11 +92,11 @@ def _sweep(tape: Any, ct: list, supports: list | None, stop: int) -> None:
     """Pull back through all records from the last down to number `stop`."""
     records = tape.history
     if supports is None:
-        pop = ct.pop  # ct holds the cotangents of the records before the one at hand
+        pop, pulls = ct.pop, PULLS  # ct holds the cotangents of the records before the one at hand
         for record in records[: stop - 1 : -1] if stop else records[::-1]:
             g = pop()
             if g is not None:
-                record[0](ct, g, record)
+                pulls[record[0]](ct, g, record)
         return
     for i in range(len(records) - 1, stop - 1, -1):
         g = ct[i]
@@ -105,16 +105,16 @@ def _sweep(tape: Any, ct: list, supports: list | None, stop: int) -> None:
         record, support = records[i], supports[i]
         ct[i] = supports[i] = None
         pull = record[0]
-        if pull is _pull_checkpoint:
-            pull(ct, g, record, supports)
-        elif pull in (pull_constant, pull_item, _pull_forgotten):
-            pull(ct, g, record)
+        if pull == _CHECKPOINT:
+            _pull_checkpoint(ct, g, record, supports)
+        elif pull in (CONSTANT[0], ITEM, _FORGOTTEN[0]):
+            PULLS[pull](ct, g, record)
         else:
             debugged = tape.places is not None
             found = core.within_rule(contributions, record, g, support) if debugged else contributions(record, g, support)
             for parent, c, s in found:
                 if debugged:
-                    primitive, parents = pull.expand(record)[:2]
+                    primitive, parents = expanded(record)[:2]
                     core.check_cotangent(primitive, parents.index(parent), c, tape.places.get(i))
                 supports[parent] = s if ct[parent] is None else union(supports[parent], s)
                 ct[parent] = c if ct[parent] is None else ct[parent] + c
@@ -126,8 +126,7 @@ def _pull_forgotten(ct: list, g: Any, record: tuple) -> None:
     )
 
 
-_pull_forgotten.expand = lambda record: ("forgotten", (), None, (), {})  # type: ignore[attr-defined]
-_FORGOTTEN = (_pull_forgotten,)
+_FORGOTTEN = (numbered(_pull_forgotten, lambda record: ("forgotten", (), None, (), {})),)
 
 
 def forget(tape: Any, start: int, outputs: list[int], run_again: Callable) -> None:
@@ -137,8 +136,8 @@ def forget(tape: Any, start: int, outputs: list[int], run_again: Callable) -> No
     tape.foreign = True
     records[start + 1 :] = [_FORGOTTEN] * (len(records) - start - 1)
     for j, i in enumerate(outputs):
-        records[i] = (pull_item, start, j, len(outputs))
-    records[start] = (_pull_checkpoint, tape, run_again)
+        records[i] = (ITEM, start, j, len(outputs))
+    records[start] = (_CHECKPOINT, tape, run_again)
 
 
 class _Nowhere:
@@ -190,7 +189,7 @@ def _pull_checkpoint(ct: list, g: list, record: tuple, supports: list | None = N
                 del supports[kept:]
 
 
-_pull_checkpoint.expand = lambda record: ("checkpoint", (), None, (), {})  # type: ignore[attr-defined]
+_CHECKPOINT = numbered(_pull_checkpoint, lambda record: ("checkpoint", (), None, (), {}))
 
 
 def _on_outer_tape(value: Any) -> bool:

@@ -11,7 +11,8 @@ from dualgrad.core import primitive as core
 from dualgrad.core.inplace import snapshot
 from dualgrad.core.primitive import Aval, Trace
 from dualgrad.core.serial import next_serial
-from dualgrad.interpreters.tape.recording import CLOSED, Variable
+from dualgrad.interpreters.tape.pulls import expanded
+from dualgrad.interpreters.tape.recording import CLOSED, Variable, variable
 from dualgrad.interpreters.tape.sweep import pull_back
 
 _ndarray = np.ndarray
@@ -74,17 +75,16 @@ class Tape(Trace):
         history = self.history
         self.inputs.append((value.shape, value.dtype, type(value)))
         history.append(None)
-        return Variable(self, value, len(history) - 1)
+        return variable(self, value, len(history) - 1)
 
     def enter(self, leaves: list, indices: list[int]) -> None:
         """Replace these leaves by inputs holding snapshots of them."""
-        note, new, index = self.inputs.append, object.__new__, len(self.history)
+        note, index = self.inputs.append, len(self.history)
         for i in indices:
             leaf = leaves[i]
             leaf = leaf.copy() if type(leaf) is _ndarray else snapshot(leaf)
             note((leaf.shape, leaf.dtype, type(leaf)))
-            leaves[i] = variable = new(Variable)
-            variable.owner, variable.value, variable.index, variable.square = self, leaf, index, None
+            leaves[i] = variable(self, leaf, index)
             index += 1
         self.history.extend([None] * len(indices))
 
@@ -101,7 +101,7 @@ class Tape(Trace):
         record = self.history[i]
         if record is None:
             return f"input : {errors.describe(Aval(*self.inputs[i][:2]))}"
-        primitive, parents, _, operands, static = record[0].expand(record)
+        primitive, parents, _, operands, static = expanded(record)
         shown = [f"%{p}" if p >= 0 else _constant_text(x) for p, x in zip(parents, operands, strict=True)]
         shown += [f"{name}={value!r}" for name, value in static.items()]
         return f"{getattr(primitive, 'name', primitive)}({', '.join(shown)})"
