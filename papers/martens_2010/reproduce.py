@@ -7,21 +7,19 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import xlogy
 
-from dualgrad import tree, value_and_grad
-from dualgrad.models import binary_cross_entropy, glorot_uniform, mlp, sigmoid
-from dualgrad.optimize import Optimizer, Solver, adam, apply_updates, hessian_free, sgd
+from dualgrad import tree
+from dualgrad.models import binary_cross_entropy
+from dualgrad.optimize import Solver, adam, hessian_free, sgd
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import frame
+from autoencoder import Steps, autoencoder, digits, entropy, first_order, follow, squared_error
 
 SIZES = (64, 32, 16, 8, 16, 32, 64)  # of the autoencoder: pixels, encoder, code, decoder, pixels
 FIRST = 1e-2  # the first lambda of HF, not the best one
@@ -31,35 +29,18 @@ METHODS = {"SGD": lambda rate: sgd(rate, momentum=0.9), "Adam": adam}
 RATES = {"SGD": (0.3, 1.0, 3.0), "Adam": (0.003, 0.01, 0.03)}  # tried; the best is the middle one
 MIDDLE = {name: rates[1:2] for name, rates in RATES.items()}
 
-initialize, model = mlp(SIZES, np.tanh, glorot_uniform)
-
-
-def f(theta: Any, images: Any) -> Any:
-    """The objective: the cross-entropy of pixels in [0, 1], a mean over pixels and images."""
-    return binary_cross_entropy(model(theta, images), images)
-
-
-def entropy(images: Any) -> float:
-    """What f cannot go below.  f above it is the Kullback-Leibler divergence of pixels and reconstruction."""
-    return float(-np.mean(xlogy(images, images) + xlogy(1 - images, 1 - images)))
-
-
-def squared_error(theta: Any, images: Any) -> float:
-    """Of a reconstruction, a sum over pixels, a mean over images."""
-    return float(np.mean(np.sum((sigmoid(model(theta, images)) - images) ** 2, axis=-1)))
+initialize, model, f = autoencoder(SIZES)
 
 
 # ---- methods ---------------------------------------------------------------------------------------------------------
-# Each goes on for ever, and yields before each step theta, what it has spent, and lambda.  The unit is one evaluation of f, of
-# its gradient, or of a product G v, for all images; for a batch it is the part that the batch is.
-
-Steps = Iterator[tuple[Any, float, float]]
+# The unit of what is spent is one evaluation of f, of its gradient, or of a product G v, for all images; for a batch it is the
+# part that the batch is.
 
 
 def second_order(solver: Solver, theta: Any, images: Any) -> Steps:
     state = solver.init(theta, images, images)
     while solver.done(state) is None:
-        yield state.params, state.evaluations, state.radius
+        yield state.params, state.evaluations
         state = solver.update(state, images, images)
 
 
@@ -68,15 +49,9 @@ def held(solver: Solver, damping: float) -> Solver:
     return solver._replace(update=lambda state, *data: replace(solver.update(state, *data), search=damping, radius=damping))
 
 
-def first_order(optimizer: Optimizer, theta: Any, images: Any, batch: int) -> Steps:
-    state, count, rng, spent = optimizer.init(theta), len(images), np.random.default_rng(1), 0.0
-    while True:
-        order = rng.permutation(count) if batch < count else np.arange(count)
-        for rows in np.split(order, count // batch):
-            yield theta, spent, np.nan
-            gradient = value_and_grad(f)(theta, images[rows])[1]
-            updates, state = optimizer.update(gradient, state, theta)
-            theta, spent = apply_updates(theta, updates), spent + batch / count
+def descent(name: str, rate: float, theta: Any, images: Any, batch: int) -> Steps:
+    part = batch / len(images)
+    return ((there, step * part) for there, step in first_order(f, METHODS[name](rate), theta, images, batch))
 
 
 # ---- the experiment --------------------------------------------------------------------------------------------------
@@ -90,7 +65,6 @@ class Run:
     spent: np.ndarray  # evaluations
     seconds: np.ndarray  # of processor time
     excess: np.ndarray  # f of all training images above their entropy
-    damping: np.ndarray  # lambda
     squares: tuple[float, float]  # squared error at the end, of training and test images
 
     @property
@@ -113,10 +87,9 @@ class Findings:
 
 
 def experiment(quick: bool, progress: Any) -> Findings:
-    from sklearn.datasets import load_digits
     from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
-    images = np.random.default_rng(0).permutation(load_digits().data / 16)
+    images = digits()
     count, budget = (200, 200) if quick else (1000, 500)
     with threadpool_limits(1):  # threads that wait for work spin, and on a busy machine more than double the processor time
         return compared(images[:count], images[count:], budget, quick, progress)
@@ -126,17 +99,9 @@ def compared(train: Any, test: Any, budget: int, quick: bool, progress: Any) -> 
     start, below, count = initialize(np.random.default_rng(0)), entropy(train), len(train)
 
     def run(name: str, steps: Steps, limit: int = budget) -> Run:
-        """Up to `limit` evaluations; what is looked at on the way is not timed."""
-        rows, seconds, clock = [], 0.0, time.process_time()
-        for there, spent, damping in steps:
-            seconds += time.process_time() - clock
-            if spent > limit:
-                break
-            theta = there
-            if not rows or spent >= rows[-1][0] + 4:
-                rows.append((spent, seconds, f(theta, train) - below, damping))
-            clock = time.process_time()
-        return Run(name, *np.array(rows).T, (squared_error(theta, train), squared_error(theta, test)))
+        """Up to `limit` evaluations."""
+        theta, rows = follow(steps, lambda there: f(there, train) - below, limit, every=4)
+        return Run(name, *rows, (squared_error(model(theta, train), train), squared_error(model(theta, test), test)))
 
     def hf(name: str, damping: float = FIRST, hold: bool = False, limit: int = budget, theta: Any = start, **settings: Any) -> Run:
         solver = hessian_free(model, binary_cross_entropy, damping=damping, **{"progress": EPSILON, **settings})
@@ -144,7 +109,7 @@ def compared(train: Any, test: Any, budget: int, quick: bool, progress: Any) -> 
 
     def descents(batch: int, rates: dict, theta: Any = start) -> dict[str, list[Run]]:
         todo = progress([(name, rate) for name in rates for rate in rates[name]], desc=f"first order, {batch} images a step")
-        runs = [run(name, first_order(METHODS[name](rate), theta, train, batch)) for name, rate in todo]
+        runs = [run(name, descent(name, rate, theta, train, batch)) for name, rate in todo]
         return {name: [each for each in runs if each.name == name] for name in rates}
 
     def another(seed: int) -> dict[str, float]:
