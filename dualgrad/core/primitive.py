@@ -139,7 +139,7 @@ class Primitive:
         self.local = local  # a linear map that only moves and adds elements: structural zeros stay structural
         # of a linear map: how many operands are data; those behind them say where (indices, an order, a mask)
         self.data = data
-        self.accumulate = accumulate  # of a linear map: (total, ct, **static), adds the transpose of ct to total in place
+        self.accumulate = accumulate  # of a linear map: (total, ct, mapped, **static), adds in place
         self.alike = alike  # of a multilinear function: (k, m, static), may operands k and m change places?
         self.multiple = multiple  # returns a tuple
         # may the function itself be given traced values, as ufuncs and operators may?  Then lean handlers call it

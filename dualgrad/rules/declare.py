@@ -67,8 +67,9 @@ def linear(
     shapes and dtypes (`Aval`) of the operands, not values.  `local`: the map only moves and adds elements, so a structural
     zero stays one.
     `onto`: every element of the operand reaches the output, so the transpose makes no zeros.
-    `accumulate(total, ct, **static)` adds the transpose of a plain cotangent to a plain array in place, where that is much less
-    than the whole array: many reads of small parts of one array then take no array of zeros each.
+    `accumulate(total, ct, mapped, **static)` adds the transpose of a plain cotangent to a plain array in place, where that is much
+    less than the whole array: many reads of small parts of one array then take no array of zeros each.  Both have one more axis in
+    front if `mapped`.
     """
     name = name or function.__name__
     primitive = Primitive(

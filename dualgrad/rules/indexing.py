@@ -83,7 +83,7 @@ def _getitem(x: Any, *arrays: Any, pattern: Pattern) -> Any:
 def _batch_getitem(primitive: Primitive, mapped: Any, x: Any, *arrays: Any, pattern: Pattern) -> Any:
     entries = pattern.entries
     if not any(mapped[1:]):
-        out = primitive(x, *arrays, pattern=Pattern((_ALL, *entries)))
+        out = primitive(x, *arrays, pattern=_leading(pattern))
         # NumPy moves separated index arrays in front, but the mapped axis must lead
         return np.moveaxis(out, max(np.ndim(a) for a in arrays), 0) if _separated(entries) else out
     if _separated(entries) or (mapped[0] and entries[0] != ARRAY):
@@ -114,7 +114,7 @@ def _batch_setitem(primitive: Primitive, mapped: Any, y: Any, values: Any, *arra
         values = np.reshape(values, (size if mapped[1] else 1, *shape))
         if separated:
             values = np.moveaxis(values, 0, max(np.ndim(a) for a in arrays))
-    return primitive(y, values, *arrays, pattern=Pattern((_ALL, *pattern.entries)))
+    return primitive(y, values, *arrays, pattern=_leading(pattern))
 
 
 def _region(shape: tuple, arrays: tuple, pattern: Pattern) -> Any:
@@ -145,13 +145,18 @@ getitem_primitive = linear(
     batch=_batch_getitem,
     local=True,
     data=1,
-    accumulate=lambda total, g, *, pattern: _add_at(total, g, pattern.fill(())),
+    accumulate=lambda total, g, mapped, *, pattern: _add_at(total, g, _leading(pattern) if mapped else pattern),
     name="getitem",
 )
 
 
-def _add_at(total: Any, g: Any, index: tuple) -> None:
-    total[index] += g
+def _leading(pattern: Pattern) -> Pattern:
+    """The same index behind a mapped axis."""
+    return Pattern((_ALL, *pattern.entries))
+
+
+def _add_at(total: Any, g: Any, pattern: Pattern) -> None:
+    total[pattern.fill(())] += g
 
 
 def _scatter_add(g: Any, *arrays: Any, pattern: Pattern, shape: tuple) -> Any:
@@ -172,7 +177,7 @@ def _batch_scatter_add(primitive: Primitive, mapped: Any, g: Any, *arrays: Any, 
         size = g.shape[max(np.ndim(a) for a in arrays)]
     else:
         size = g.shape[0]
-    return primitive(g, *arrays, pattern=Pattern((_ALL, *pattern.entries)), shape=(size, *shape))
+    return primitive(g, *arrays, pattern=_leading(pattern), shape=(size, *shape))
 
 
 scatter_add: Primitive = linear(

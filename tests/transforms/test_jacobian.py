@@ -293,3 +293,16 @@ def test_an_unknown_mode_of_value_and_jacobian():
         value_and_jacobian(np.sin, mode="fast")
     with pytest.raises(errors.InputTypeError, match="value_and_jacobian"):
         value_and_jacobian(np.sin)(3)
+
+
+def test_mapped_reads_of_one_array_add_up():
+    def f(x):
+        s = x[0]
+        for k in range(5):
+            s = np.sin(s) * x[k % 3] + np.sum(x[1:])
+        return np.stack([s, 2.0 * s, x[2] * x[0]]) + x
+
+    x = np.array([0.3, 0.7, 1.1])
+    np.testing.assert_allclose(jacrev(f)(x), jacfwd(f)(x), rtol=1e-13)
+    twice = jacrev(jacrev(f))(x)
+    np.testing.assert_allclose(twice, jacfwd(jacfwd(f))(x), rtol=1e-12)

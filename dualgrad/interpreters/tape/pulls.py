@@ -18,6 +18,7 @@ from dualgrad.core import primitive as core
 from dualgrad.core.arrays import ONE, ZERO, conjugate, masked, real_like, through, unbroadcast
 from dualgrad.core.primitive import Aval
 from dualgrad.core.traced import components
+from dualgrad.interpreters.batch import Batched, batched
 
 PULLS: list[Callable] = []
 _numbering = threading.Lock()
@@ -110,16 +111,20 @@ def pull_part(ct: list, g: Any, record: tuple) -> None:
     The tape remembers, weakly, which arrays these are: what another pull has put into ct may be shared.
     """
     _, i, primitive, aval, static, totals = record
-    have = ct[i]
-    if type(g) not in _PLAIN or g.dtype != aval.dtype or not (have is None or type(have) is np.ndarray):
+    have, mapped = ct[i], type(g) is Batched
+    part = g.value if mapped else g
+    fits = have is None or (type(have) is Batched and have.owner is g.owner if mapped else type(have) is np.ndarray)
+    total = have.value if mapped and fits and have is not None else have
+    if not fits or type(part) not in _PLAIN or part.dtype != aval.dtype or not (total is None or type(total) is np.ndarray):
         pull_linear(ct, g, record)
         return
     own = totals.get(i)
-    if own is None or own() is not have or have is None:
-        have = np.zeros(aval.shape, aval.dtype) if have is None else have.astype(aval.dtype)
-        totals[i] = weakref.ref(have)
-        ct[i] = have
-    primitive.accumulate(have, g, **static)
+    if own is None or own() is not total or total is None:
+        shape = (len(part), *aval.shape) if mapped else aval.shape
+        total = np.zeros(shape, aval.dtype) if total is None else total.astype(aval.dtype)
+        totals[i] = weakref.ref(total)
+        ct[i] = batched(g.owner, total) if mapped else total
+    primitive.accumulate(total, part, mapped, **static)
 
 
 _PLAIN = frozenset((np.ndarray, np.float64, np.float32))
