@@ -25,6 +25,7 @@ class Batched(Traced):
     """A value mapped over the leading axis of `value`."""
 
     __slots__ = ()
+    mapped = True
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -59,6 +60,10 @@ class Batched(Traced):
     def lift(self, constant: Any) -> Batched:
         size = self.value.shape[0]
         return batched(self.owner, np.broadcast_to(constant, (size, *np.shape(constant))))
+
+    def sibling(self, value: Any) -> Batched:
+        """Another mapped value of the same trace."""
+        return batched(self.owner, value)
 
 
 def batched(trace: Trace, value: Any) -> Batched:

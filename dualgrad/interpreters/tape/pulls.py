@@ -16,9 +16,8 @@ import numpy as np
 
 from dualgrad.core import primitive as core
 from dualgrad.core.arrays import ONE, ZERO, conjugate, masked, real_like, through, unbroadcast
-from dualgrad.core.primitive import Aval
+from dualgrad.core.primitive import Aval, Value
 from dualgrad.core.traced import components
-from dualgrad.interpreters.batch import Batched, batched
 
 PULLS: list[Callable] = []
 _numbering = threading.Lock()
@@ -111,9 +110,9 @@ def pull_part(ct: list, g: Any, record: tuple) -> None:
     The tape remembers, weakly, which arrays these are: what another pull has put into ct may be shared.
     """
     _, i, primitive, aval, static, totals = record
-    have, mapped = ct[i], type(g) is Batched
+    have, mapped = ct[i], isinstance(g, Value) and g.mapped
     part = g.value if mapped else g
-    fits = have is None or (type(have) is Batched and have.owner is g.owner if mapped else type(have) is np.ndarray)
+    fits = have is None or (type(have) is type(g) and have.owner is g.owner if mapped else type(have) is np.ndarray)
     total = have.value if mapped and fits and have is not None else have
     if not fits or type(part) not in _PLAIN or part.dtype != aval.dtype or not (total is None or type(total) is np.ndarray):
         pull_linear(ct, g, record)
@@ -123,7 +122,7 @@ def pull_part(ct: list, g: Any, record: tuple) -> None:
         shape = (len(part), *aval.shape) if mapped else aval.shape
         total = np.zeros(shape, aval.dtype) if total is None else total.astype(aval.dtype)
         totals[i] = weakref.ref(total)
-        ct[i] = batched(g.owner, total) if mapped else total
+        ct[i] = g.sibling(total) if mapped else total
     primitive.accumulate(total, part, mapped, **static)
 
 
