@@ -30,6 +30,7 @@ from dualgrad import jacfwd, jacrev, jvp, vjp, vmap
 from dualgrad.core import primitive as core
 from dualgrad.core.primitive import Primitive, Value
 from dualgrad.core.registry import FUNCTIONS, METHODS, PRIMITIVES, REDUCTIONS, UFUNCS
+from dualgrad.core.traced import install_operators
 
 DECLARED = tuple(PRIMITIVES)
 
@@ -398,6 +399,7 @@ def exercised() -> tuple[set[int], set[Any]]:
         return fast, general
 
     core.clear_handlers()
+    install_operators()
     core.instrument = instrument
     sys.setprofile(lambda frame, event, arg: codes.add(frame.f_code) if event == "call" else None)
     try:
@@ -414,6 +416,7 @@ def exercised() -> tuple[set[int], set[Any]]:
         sys.setprofile(None)
         core.instrument = None
         core.clear_handlers()
+        install_operators()
     return bound, codes
 
 

@@ -19,6 +19,9 @@ from dualgrad.core.traced import Traced, escaped, located
 
 _getframe = sys._getframe
 _new = object.__new__
+_ndarray = np.ndarray
+_NUMBERS = frozenset((float, int, np.float64))
+_ONE = [True]  # of one operand, that is mapped
 
 
 class Batched(Traced):
@@ -84,6 +87,9 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
     rule, shortcut = _rule(primitive), primitive.shortcut
 
     def general(trace: Trace, args: tuple, static: dict) -> Any:
+        if len(args) == 1 and trace.alive and not primitive.multiple:  # the common case, made lean
+            value = args[0].value
+            return batched(trace, rule(value.shape[0], _ONE, [value], static))
         values, mapped, size = [], [], 0
         for arg in args:
             if type(arg) is Batched and arg.owner is trace:
@@ -105,7 +111,64 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
             return located(z, _getframe(1))
         return located(bind(primitive, args, {}), _getframe(1))
 
+    if primitive.slopes is not None and primitive.takes_traced:
+        if len(primitive.slopes) == 1:
+            return _unary(primitive, fast), general
+        if len(primitive.slopes) == 2:
+            return _binary(primitive, fast), general
     return fast, general
+
+
+def _unary(primitive: Primitive, otherwise: Callable) -> Callable:
+    """fast(x) of an elementwise function of one operand."""
+    function = primitive.function
+
+    def fast(x: Any) -> Any:
+        trace = x.owner
+        if x.square is not None or not trace.alive:
+            return located(otherwise(x), _getframe(1))
+        out = _new(Batched)
+        out.owner = trace
+        out.value = function(x.value)
+        out.square = None
+        frame = _getframe(1)
+        out.code = frame.f_code
+        out.instruction = frame.f_lasti
+        return out
+
+    return fast
+
+
+def _binary(primitive: Primitive, otherwise: Callable) -> Callable:
+    """fast(x, y) of a broadcasting function, where the mapped axis leads of itself: the ranks agree, or a constant's is lower."""
+    function = primitive.function
+
+    def fast(x: Any, y: Any) -> Any:
+        if type(x) is Batched and x.square is None:
+            trace, p = x.owner, x.value
+            if type(y) is Batched and y.owner is trace:
+                q = y.value
+                lead = p.ndim == q.ndim
+            else:
+                q = y
+                lead = type(q) in _NUMBERS or (type(q) is _ndarray and q.ndim < p.ndim)
+        elif type(y) is Batched:
+            trace, p, q = y.owner, x, y.value
+            lead = type(p) in _NUMBERS or (type(p) is _ndarray and p.ndim < q.ndim)
+        else:
+            lead = False
+        if not (lead and trace.alive):
+            return located(otherwise(x, y), _getframe(1))
+        out = _new(Batched)
+        out.owner = trace
+        out.value = function(p, q)
+        out.square = None
+        frame = _getframe(1)
+        out.code = frame.f_code
+        out.instruction = frame.f_lasti
+        return out
+
+    return fast
 
 
 def _rule(primitive: Primitive) -> Callable:

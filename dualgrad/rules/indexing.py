@@ -30,8 +30,10 @@ class Pattern(NamedTuple):
 
     def fill(self, arrays: tuple) -> tuple:
         """The index NumPy understands."""
-        if not arrays and len(self.entries) == 1 and type(self.entries[0]) is int:  # an element or a row
-            return self.entries
+        if not arrays:  # for an element or a row the entries themselves
+            if len(self.entries) == 1 and type(self.entries[0]) is int:
+                return self.entries
+            return tuple([slice(*e[1:]) if type(e) is tuple else e for e in self.entries])
         arrays_left = iter(arrays)
         return tuple(
             next(arrays_left) if e == ARRAY else slice(*e[1:]) if type(e) is tuple else e for e in self.entries
@@ -81,6 +83,8 @@ def _getitem(x: Any, *arrays: Any, pattern: Pattern) -> Any:
 
 
 def _batch_getitem(primitive: Primitive, mapped: Any, x: Any, *arrays: Any, pattern: Pattern) -> Any:
+    if not arrays:
+        return primitive(x, pattern=_leading(pattern))
     entries = pattern.entries
     if not any(mapped[1:]):
         out = primitive(x, *arrays, pattern=_leading(pattern))
