@@ -214,11 +214,8 @@ def _bilinear(primitive: Primitive) -> Callable:
 
 def _pushed(primitive: Primitive, args: tuple, static: dict) -> Any:
     """A linear function of a tangent, which may be infinite: that is no floating-point error of the user's."""
-    for arg in args:
-        if isinstance(arg, Value):
-            with np.errstate(all="ignore"):
-                return primitive(*args, **static)
-    return quietly(primitive.function, *args, **static)
+    traced = any([isinstance(arg, Value) for arg in args])
+    return quietly(primitive if traced else primitive.function, *args, **static)
 
 
 def _quiet_product(slope: Callable) -> Callable | None:

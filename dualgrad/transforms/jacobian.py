@@ -64,12 +64,12 @@ def jacobian(
 ) -> Callable:
     """The Jacobian of f as a tree of blocks, block (y, x) of shape y.shape + x.shape.
 
-    `mode="auto"` pulls back m unit cotangents if m < n, the numbers of outputs and inputs, and pushes n unit tangents forward
-    otherwise.  A sweep costs in proportion to the size of its basis, so the smaller one wins; where they are equal a forward sweep
-    has nothing to record.  To learn m the first call evaluates f once more (records it, if n > 1024), unless n = 1; the function
-    that `jacobian` returned remembers m, so keep it.  `mode="forward"` and `"reverse"` decide for you.  `chunk_size` bounds the
-    peak memory: the basis is swept in chunks of that many unit vectors.  With `has_aux`, f returns (out, aux) and the result is
-    (jacobian, aux).
+    `mode="auto"` pulls back m unit cotangents if m <= n, the numbers of outputs and inputs, or m is small, and pushes n unit
+    tangents forward otherwise.  A sweep costs in proportion to the size of its basis, so the smaller one wins; where they are
+    about equal, or small, a forward sweep does more for each operation.  To learn m the first call evaluates f once more (records
+    it, if n > 1024), unless n = 1; the function that `jacobian` returned remembers m, so keep it.  `mode="forward"` and
+    `"reverse"` decide for you.  `chunk_size` bounds the peak memory: the basis is swept in chunks of that many unit vectors.
+    With `has_aux`, f returns (out, aux) and the result is (jacobian, aux).
 
     >>> jacobian(lambda p: p['a'] * np.array([1.0, 2.0]) + p['b'])({'a': 3.0, 'b': np.array([1.0, 1.0])})
     {'a': array([1., 2.]), 'b': array([[1., 0.],
@@ -311,28 +311,34 @@ def recorded_forward(call: Call) -> tuple:
 
 
 def _smaller(call: Call) -> tuple:
-    """Reverse, or forward if that basis is not the larger one.
-
-    Measured over four families with n and m from 1 to 1000: m < n picks the winner most often.  benchmarks/RESULTS.md, section
-    modes, says how often, and what it costs where it does not.
-    """
+    """Reverse, or forward if that basis is the smaller one by so much that it matters."""
     part, _ = chosen(call.name, call.f, call.argnums, call.args)
     leaves, _, indices = active(call.name, part, f"argument {call.argnums}")
     inputs = [leaves[i] for i in indices]
     n, traced = size_of(inputs), any(isinstance(x, Value) for x in inputs)
     outputs = {} if call.outputs is None else call.outputs
-    m = n if n == 1 else outputs.get(n)
-    if m is None and n <= 1024 and not traced:
+    m = outputs.get(n)
+    if m is None and 1 < n <= 1024 and not traced:
         out = evaluate(call.f, call.args, call.kwargs)
         m = _size_of_floats(tree.leaves(split_aux(call.name, call.f, out)[0] if call.has_aux else out))
-    if m is None:
-        recording = _record(call)
-        m = _size_of_floats(recording.outputs)
-        found = _results(recording, _rows(recording, call)) if m <= n else forward(call)
+    if m is not None:
+        found = (reverse if _favours_reverse(n, m) else forward)(call)
+    elif n == 1:
+        found = forward(call)
     else:
-        found = (reverse if m < n else forward)(call)
+        recording = _record(call)
+        wide = _favours_reverse(n, _size_of_floats(recording.outputs))
+        found = _results(recording, _rows(recording, call)) if wide else forward(call)
     outputs[n] = _size_of_floats(tree.leaves(found[0]))
     return found
+
+
+def _favours_reverse(n: int, m: int) -> bool:
+    """Measured over four families with n and m from 1 to 1000, this picks the winner most often.
+
+    benchmarks/RESULTS.md, section modes, says how often, and what it costs where it does not.
+    """
+    return m <= n or m * (m - n) < 1000
 
 
 def _size_of_floats(leaves: list) -> int:
