@@ -25,9 +25,14 @@ def _reversed(x: Any, axis: int) -> Any:
     return x[(slice(None),) * axis + (slice(None, None, -1),)]
 
 
+def _sums(x: Any, *, axis: int, back: bool = False) -> Any:
+    """Over all elements before, or with `back` behind, and the element itself."""
+    return _reversed(np.cumsum(_reversed(x, axis), axis), axis) if back else np.cumsum(x, axis)
+
+
 cumsum: Primitive = linear(
-    lambda x, *, axis: np.cumsum(x, axis=axis),
-    lambda g, _x, *, axis: _reversed(cumsum(_reversed(g, axis), axis=axis), axis),
+    _sums,
+    lambda g, _x, *, axis, back=False: cumsum(g, axis=axis, back=not back),
     batch=batch_axis("axis"),
     local=True,
     name="cumsum",

@@ -175,7 +175,7 @@ def _scatter_add(g: Any, *arrays: Any, pattern: Pattern, shape: tuple) -> Any:
     out = np.zeros(shape, np.result_type(g))
     if not arrays:
         out[pattern.fill(())] = g
-    elif len(shape) > 1 and g.size > 4096 and (axis := _taken_axis(pattern, arrays)) is not None:
+    elif len(shape) > 1 and g.size > 1024 and (axis := _taken_axis(pattern, arrays)) is not None:
         _add_taken(out, g, arrays[0], axis)
     else:
         np.add.at(out, pattern.fill(arrays), g)
