@@ -7,7 +7,6 @@ The Hessian of a tree of parameters is a tree of trees: block (x, y) has shape x
 """
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -48,11 +47,11 @@ def hessian(
 
     With `flat` it is one array of shape (n, n) over the floating elements of the argument in the order of `tree.ravel`,
     symmetric to the last bit (the mean of what was computed and its transpose).  `mode` names the outer and the inner
-    differentiation, "forward-reverse" is forward over reverse; all agree to rounding.  "auto" takes "forward-reverse" up to 32
-    variables, where it records less, and "reverse-reverse" beyond: f and its gradient are recorded once, and the sweep through the
-    recording computes nothing that is not asked for (a forward sweep also pushes n tangents to the value of f); it runs in chunks
-    that fit the cache.  `chunk_size` bounds the peak memory: so many unit vectors are swept at once; an outer forward
-    sweep evaluates f once for each chunk.  With `has_aux`, f returns (value, aux) and the result is (hessian, aux).
+    differentiation, "forward-reverse" is forward over reverse; all agree to rounding.  "auto" takes "forward-reverse" up to 512
+    variables, where it records less, and "reverse-reverse" beyond: f and its gradient are recorded once, and the recording is swept
+    in chunks of 256 unit vectors.  `chunk_size` bounds the peak memory: so many unit vectors are swept at once; an outer forward
+    sweep evaluates f once for each chunk, so "auto" then takes "reverse-reverse".  With `has_aux`, f returns (value, aux) and the
+    result is (hessian, aux).
 
     Cost: n gradients' worth of work in one batched sweep.  Raises OutputError if f does not return a scalar.
 
@@ -117,7 +116,7 @@ def _swept(call: Call, mode: str, forwards: Callable, flat: bool) -> tuple:
     checked = _checked(call.name, call.f, call.has_aux, call.holomorphic)
     auto = mode == "auto"
     if auto:
-        mode = "forward-reverse" if size_of(inputs) <= _FEW else "reverse-reverse"
+        mode = "forward-reverse" if size_of(inputs) <= _FEW and call.chunk_size is None else "reverse-reverse"
     outer, inner = mode.split("-")
 
     def gradient(*args: Any, **kwargs: Any) -> tuple:
@@ -128,7 +127,7 @@ def _swept(call: Call, mode: str, forwards: Callable, flat: bool) -> tuple:
         value, found = value_and_grad(checked, call.argnums, call.has_aux, call.holomorphic)(*args, **kwargs)
         return found, value if call.has_aux else (value, None)
 
-    chunk_size = _cache_sized(inputs) if auto and call.chunk_size is None else call.chunk_size
+    chunk_size = _chunk_size(size_of(inputs)) if auto and call.chunk_size is None else call.chunk_size
     sweep = forwards if outer == "forward" else reverse
     slope, result, (value, aux) = sweep(call._replace(f=gradient, has_aux=True, chunk_size=chunk_size))
     if flat:
@@ -148,20 +147,16 @@ def _checked(name: str, f: Callable, has_aux: bool = False, holomorphic: bool = 
     return checked
 
 
-# Forward over reverse took 0.75 of the time of reverse over reverse on Rosenbrock's function of 2 to 100 variables and 0.8 on a
-# network of 26 weights and 64 examples, but 1.1 on one of 71, and 1.25 with 1000 examples; forward over forward won nowhere.
-_FEW = 32
-
-# A sweep of 300 unit vectors in two chunks of 150 took 5.4 ms instead of 9.0 ms, in ten of 30 again 10 ms: 400 kB of cotangents is
-# what a core's cache holds.
-_CACHE = 400_000
+# Reverse over reverse took 1.1 to 1.4 of the time of forward over reverse on Rosenbrock's function of 30 to 300 variables and
+# 0.8 to 1.3 on networks of 26 to 630; from 700 variables on both wait for memory.  Then chunks pay: of 1000 to 1500 variables
+# those of 128 to 512 unit vectors took 0.5 to 0.6 of it, except where all is a product of matrices; of 300 to 500 they took
+# longer.
+_FEW, _CHUNK = 512, 256
 
 
-def _cache_sized(inputs: list) -> int | None:
+def _chunk_size(count: int) -> int | None:
     """How many unit vectors to sweep at once."""
-    count = size_of(inputs)
-    sweeps = math.ceil(count * sum(int(np.size(x)) * x.dtype.itemsize for x in inputs) / _CACHE)
-    return None if sweeps <= 1 else max(32, math.ceil(count / sweeps))
+    return _CHUNK if count > _FEW else None
 
 
 def _vector(gradient: Any) -> Any:
@@ -236,7 +231,7 @@ def _hessian_diagonal(f: Callable, argnums: Any, chunk_size: Any, /, *args: Any,
     probes = [0.5 + rng.random(np.shape(x)).astype(x.dtype) for x in inputs]
     both = vmap(product)([np.stack([np.ones_like(r), r]) for r in probes])
     found = [pair[0] for pair in both]
-    all_chunks = chunks(size_of(inputs), _cache_sized(inputs) if chunk_size is None else chunk_size, name)
+    all_chunks = chunks(size_of(inputs), _chunk_size(size_of(inputs)) if chunk_size is None else chunk_size, name)
     if not all(_is_diagonal(pair[0], pair[1], r) for pair, r in zip(both, probes, strict=True)):
         pieces = [_on_diagonal(vmap(lambda e: product(e, True))(unit_vectors(inputs, rows)), inputs, rows) for rows in all_chunks]
         found = [np.reshape(np.concatenate(part), np.shape(x)) for part, x in zip(zip(*pieces, strict=True), inputs, strict=True)]
