@@ -143,7 +143,7 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
     def fallback(*args: Any) -> Any:
         return located(bind(primitive, args, {}), _getframe(1))
 
-    if primitive.kind == "linear" and primitive.transpose.__code__.co_argcount == 2:  # one operand: the common case, made lean
+    if primitive.kind == "linear" and (primitive.data == 1 or primitive.transpose.__code__.co_argcount == 2):
         return fallback, _linear(primitive, general)
     if primitive.kind == "multilinear" and type(primitive.transpose) is tuple and len(primitive.transpose) == 2:
         return _bilinear(primitive), general
@@ -179,14 +179,17 @@ def _unary(primitive: Primitive, general: Callable) -> Callable:
 
 
 def _linear(primitive: Primitive, everything: Callable) -> Callable:
-    """The general handler of a linear function of one operand."""
+    """The general handler of a linear function of one operand, and of integers that are no traced values."""
 
     def general(trace: Trace, args: tuple, static: dict) -> Any:
         x = args[0]
-        t = x.tangent
-        if len(args) != 1 or x.support is not None or not trace.alive or (t is not None and t.dtype != x.value.dtype):
+        if len(args) > 1 and (primitive.data != 1 or any([isinstance(arg, Value) for arg in args[1:]])):
             return everything(trace, args, static)
-        return dual(trace, primitive(x.value, **static), None if t is None else _pushed(primitive, (t,), static))
+        t, value = x.tangent, x.value
+        if x.support is not None or not trace.alive or (t is not None and t.dtype != value.dtype):
+            return everything(trace, args, static)
+        z = primitive(value, *args[1:], **static)
+        return dual(trace, z, None if t is None else _pushed(primitive, (t, *args[1:]), static))
 
     return general
 
@@ -335,14 +338,16 @@ def pushed(primitive: Primitive, tangents: list, supports: list, out: Any, value
         return _sum(terms), _union(alive)
     if kind == "linear":
         data = len(values) if primitive.data is None else primitive.data
-        none = [_zeros(x) if k < data else x for k, x in enumerate(values)]
         # a real tangent of a complex value (that of x + 1j) must not become the buffer complex ones are written into
-        given = [z if t is None else t if t.dtype == z.dtype else t.astype(z.dtype) for t, z in zip(tangents, none, strict=True)]
+        given = [
+            (x if k >= data else _zeros(x)) if t is None else t if t.dtype == x.dtype else t.astype(x.dtype)
+            for k, (t, x) in enumerate(zip(tangents, values, strict=True))
+        ]
         support = None
         if primitive.local and any(s is not None for s in supports):
             masks = [
                 z if t is None else np.ones(z.shape) if s is None else np.where(s, 1.0, 0.0)
-                for t, s, z in zip(tangents, supports, none, strict=True)
+                for t, s, z in zip(tangents, supports, given, strict=True)
             ]
             support = np.not_equal(primitive(*masks, **static), 0)
         return primitive(*given, **static), support

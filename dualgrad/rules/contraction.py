@@ -60,25 +60,34 @@ def _right(g: Any, x: Any, y: Any) -> Any:
 def _batch_matmul(primitive: Primitive, mapped: Any, x: Any, y: Any) -> Any:
     """Many vectors or matrices times one matrix are one product: 300 vectors of 300 take 1 ms, one by one 25 ms.
 
+    So are, for each of several small matrices, all that are multiplied by it: 26 times 22 of 4 by 4 take 19 us, one by one 48 us.
     Otherwise a mapped vector becomes a matrix of one row or column first, so that the mapped axis is a leading one.
     """
     x_rank, y_rank = np.ndim(x) - mapped[0], np.ndim(y) - mapped[1]
     if not mapped[1] and y_rank == 2:
         if x_rank == 1:
             return primitive(x, y)
-        return np.reshape(primitive(np.reshape(x, (math.prod(x.shape[:-1]), x.shape[-1])), y), (*x.shape[:-1], y.shape[-1]))
+        return primitive(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), y).reshape(*x.shape[:-1], y.shape[-1])
     if not mapped[0] and x_rank == 2 and y_rank == 1:
         return primitive(y, x.T)
+    if not mapped[1] and x_rank == y_rank == 3 and y.shape[0] == x.shape[1] and y.shape[1] * y.shape[2] <= _SMALL:
+        size, count, rows, inner = x.shape
+        tall = primitive(x.swapaxes(0, 1).reshape(count, size * rows, inner), y)
+        return tall.reshape(count, size, rows, y.shape[2]).swapaxes(0, 1)
     if x_rank == 1:
         x = x[..., None, :]
     if y_rank == 1:
         y = y[..., None]
-    out = batch_core(2, 2)(primitive, mapped, x, y)
+    out = _batch_matrices(primitive, mapped, x, y)
     if x_rank == 1:
         out = out[..., 0, :]
     if y_rank == 1:
         out = out[..., 0]
     return out
+
+
+_batch_matrices = batch_core(2, 2)
+_SMALL = 64  # elements of a matrix that is quickly multiplied and slowly got at
 
 
 UFUNCS[np.matmul] = matmul = multilinear(product, (_left, _right), batch=_batch_matmul, name="matmul")
