@@ -182,7 +182,12 @@ def _share(x: Any, hit: Any, count: Any, top: Any, of: Any, *, axis: tuple[int, 
 
 
 def _share_transpose(g: Any, x: Any, hit: Any, count: Any, _top: Any, _of: Any, *, axis: tuple[int, ...]) -> tuple:
-    return np.where(hit, spread_over(divided(g, count), x.shape, axis), 0), None, None, None, None
+    part = divided(g, count)
+    if any([isinstance(value, Value) for value in (part, hit)]):
+        return np.where(hit, spread_over(part, x.shape, axis), 0), None, None, None, None
+    out = np.zeros(x.shape, part.dtype)
+    np.copyto(out, np.reshape(part, keep(x.shape, axis)), where=hit)  # half the time of np.where
+    return out, None, None, None, None
 
 
 share = linear(_share, _share_transpose, batch=batch_axes("axis"), local=True, data=1, name="share")
@@ -203,10 +208,11 @@ def _extremum(ufunc: Any, a: Any, axis: Any, keepdims: Any, initial: Any, where:
     if initial is not None and size_of(a.shape, axes) == 0:
         return finish(np.full([n for k, n in enumerate(a.shape) if k not in axes], initial, a.dtype), a.shape, axes, keepdims)
     top, hit, count, of = attained(candidates, ufunc=ufunc, axis=axes)
-    if initial is not None:
-        top = of = ufunc(top, initial).astype(a.dtype)
-        hit = np.logical_and(np.logical_and(hit, where), np.equal(candidates, np.reshape(top, keep(a.shape, axes))))
-        count = np.maximum(np.add.reduce(hit, axis=axes) + np.equal(top, initial), 1)
+    if initial is None:
+        return finish(share(a, hit, count, top, of, axis=axes), a.shape, axes, keepdims)
+    top = of = ufunc(top, initial).astype(a.dtype)
+    hit = np.logical_and(np.logical_and(hit, where), np.equal(candidates, np.reshape(top, keep(a.shape, axes))))
+    count = np.maximum(np.add.reduce(hit, axis=axes) + np.equal(top, initial), 1)
     return finish(valued(top, share(a, hit, count, top, of, axis=axes)), a.shape, axes, keepdims)
 
 

@@ -93,9 +93,9 @@ GENERAL = numbered(pull_general, lambda record: (record[2], record[1], record[3]
 
 
 def pull_linear(ct: list, g: Any, record: tuple) -> None:
-    """A linear function of one operand."""
-    _, i, primitive, aval, static = record[:5]
-    c = primitive.transpose(g, aval, **static)
+    """A linear function of one operand, and of what says where."""
+    _, i, primitive, aval, static, where = record[:6]
+    c = primitive.transpose(g, aval, *where, **static)
     if type(c) is tuple:
         c = c[0]
     if c.dtype is not aval.dtype and c.dtype.kind == "c":
@@ -109,7 +109,7 @@ def pull_part(ct: list, g: Any, record: tuple) -> None:
 
     The tape remembers, weakly, which arrays these are: what another pull has put into ct may be shared.
     """
-    _, i, primitive, aval, static, totals = record
+    _, i, primitive, aval, static, _, totals = record
     have, mapped = ct[i], isinstance(g, Value) and g.mapped
     part = g.value if mapped else g
     fits = have is None or (type(have) is type(g) and have.owner is g.owner if mapped else type(have) is np.ndarray)
@@ -127,7 +127,7 @@ def pull_part(ct: list, g: Any, record: tuple) -> None:
 
 
 _PLAIN = frozenset((np.ndarray, np.float64, np.float32))
-_expand_linear = lambda record: (record[2], (record[1],), None, (record[3],), record[4])
+_expand_linear = lambda record: (record[2], (record[1], *(-1,) * len(record[5])), None, (record[3], *record[5]), record[4])
 LINEAR, PART = numbered(pull_linear, _expand_linear), numbered(pull_part, _expand_linear)
 
 

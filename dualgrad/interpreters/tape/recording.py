@@ -108,29 +108,6 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
             plan = plans[pattern] = _kept(primitive, parents, len(parents))
         return record_general(trace, primitive, parents, values, out, static, plan)
 
-    if primitive.kind == "linear" and primitive.transpose.__code__.co_argcount == 2:  # the common case, made lean
-        everything, makes_zeros, accumulates = general, primitive.local and not primitive.onto, primitive.accumulate is not None
-
-        def general(trace: Any, args: tuple, static: dict) -> Any:
-            if len(args) != 1:
-                return everything(trace, args, static)
-            (x,) = args
-            value = x.value
-            if makes_zeros and trace.curved:
-                trace.exposed = True
-            out = primitive(value, **static) if isinstance(value, Value) else primitive.function(value, **static)
-            aval = _new_aval(Aval, (value.shape, value.dtype))
-            try:
-                if accumulates and not isinstance(value, Value):
-                    if trace.totals is None:
-                        trace.totals = {}
-                    trace.records.append((PART, x.index, primitive, aval, static, trace.totals))
-                else:
-                    trace.records.append((LINEAR, x.index, primitive, aval, static))
-            except _Escaped:
-                raise escaped(x) from None
-            return variable(trace, out, len(trace.records) - 1)
-
     def fallback(*args: Any) -> Any:
         return located(bind(primitive, args, {}), _getframe(1))
 
@@ -140,7 +117,39 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
         return _binary(primitive), general
     if primitive.kind == "multilinear" and type(primitive.transpose) is tuple and len(primitive.transpose) == 2:
         return _binary(primitive), general
+    if primitive.kind == "linear" and (primitive.data == 1 or primitive.transpose.__code__.co_argcount == 2):
+        return fallback, _linear(primitive, general)
     return fallback, general
+
+
+def _linear(primitive: Primitive, everything: Callable) -> Callable:
+    """The general handler of a linear function of one operand, and of integers that are no traced values."""
+    makes_zeros, accumulates = primitive.local and not primitive.onto, primitive.accumulate is not None
+
+    def general(trace: Any, args: tuple, static: dict) -> Any:
+        x, rest = args[0], args[1:]
+        if rest and (primitive.data != 1 or any([isinstance(arg, Value) for arg in rest])):
+            return everything(trace, args, static)
+        value = x.value
+        if makes_zeros and trace.curved:
+            trace.exposed = True
+        out = primitive(value, *rest, **static) if isinstance(value, Value) else primitive.function(value, *rest, **static)
+        aval = _new_aval(Aval, (value.shape, value.dtype))
+        try:
+            if rest:
+                where = tuple([_aval(arg) if arg.dtype.kind in "fc" else snapshot(arg) for arg in rest])
+                trace.records.append((LINEAR, x.index, primitive, aval, static, where))
+            elif accumulates and not isinstance(value, Value):
+                if trace.totals is None:
+                    trace.totals = {}
+                trace.records.append((PART, x.index, primitive, aval, static, rest, trace.totals))
+            else:
+                trace.records.append((LINEAR, x.index, primitive, aval, static, rest))
+        except _Escaped:
+            raise escaped(x) from None
+        return variable(trace, out, len(trace.records) - 1)
+
+    return general
 
 
 def record_general(
