@@ -161,6 +161,10 @@ class Primitive:
             return self.handlers[type(x)](x.owner, args, static) if isinstance(x, Value) else self.function(x, **static)
         return bind(self, args, static)
 
+    def is_linear_in_one(self) -> bool:
+        """Is it a linear function of one operand, and perhaps of what says where, without a user's code?  That is made lean."""
+        return self.kind == "linear" and self.registered and (self.data or self.transpose.__code__.co_argcount - 1) == 1
+
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 

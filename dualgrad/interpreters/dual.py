@@ -143,7 +143,7 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
     def fallback(*args: Any) -> Any:
         return located(bind(primitive, args, {}), _getframe(1))
 
-    if primitive.kind == "linear" and (primitive.data == 1 or primitive.transpose.__code__.co_argcount == 2):
+    if primitive.is_linear_in_one():
         return fallback, _linear(primitive, general)
     if primitive.kind == "multilinear" and type(primitive.transpose) is tuple and len(primitive.transpose) == 2:
         return _bilinear(primitive), general

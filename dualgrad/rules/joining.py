@@ -16,9 +16,12 @@ from dualgrad.rules.shaping import axes_of, concatenate, reshape
 # ---- joining ----------------------------------------------------------------------------------------------------------
 
 
+_ARRAYS = (Value, np.ndarray, np.generic)  # an isinstance with a tuple takes half the time of one with a union
+
+
 def _arrays(xs: Any) -> list[Any]:
-    xs = [x if isinstance(x, Value | np.ndarray | np.generic) else np.asarray(x) for x in xs]
-    if any(x.dtype == object for x in xs):
+    xs = [x if isinstance(x, _ARRAYS) else np.asarray(x) for x in xs]
+    if any([x.dtype.hasobject for x in xs]):
         raise errors.unsupported(np.concatenate, "an array of dtype object cannot carry derivatives")
     return xs
 

@@ -117,7 +117,7 @@ def _specialize(primitive: Primitive) -> tuple[Callable, Callable]:
         return _binary(primitive), general
     if primitive.kind == "multilinear" and type(primitive.transpose) is tuple and len(primitive.transpose) == 2:
         return _binary(primitive), general
-    if primitive.kind == "linear" and (primitive.data == 1 or primitive.transpose.__code__.co_argcount == 2):
+    if primitive.is_linear_in_one():
         return fallback, _linear(primitive, general)
     return fallback, general
 
@@ -158,11 +158,13 @@ def record_general(
     """Append the record of `out = primitive(*values)` with the residuals its rule reads; the output as variable(s)."""
     keep_out, keep = plan or _kept(primitive, parents, len(values))
     if primitive.kind == "linear":  # indices are operands too
-        keep = [np.result_type(value).kind not in "fc" for value in values]
-    operands = tuple([
-        (value if parent >= 0 else snapshot(value)) if k else _aval(value)
-        for k, value, parent in zip(keep, values, parents, strict=True)
-    ])
+        avals = [_aval(value) for value in values]
+        operands = tuple([a if a.dtype.kind in "fc" else snapshot(value) for a, value in zip(avals, values, strict=True)])
+    else:
+        operands = tuple([
+            (value if parent >= 0 else snapshot(value)) if k else _aval(value)
+            for k, value, parent in zip(keep, values, parents, strict=True)
+        ])
     residual = out if keep_out else (tuple(map(_aval, out)) if primitive.multiple else _aval(out))
     return _record(trace, primitive, tuple(parents), residual, operands, static, out)
 
